@@ -1,0 +1,48 @@
+# Every command makes the environment that it needs; all it takes is Python 3.11 or later.
+#
+#   make demo     a WebSocket server with fast and slow clients, and the lag of each
+#   make test     the tests, on the preferred Python
+#   make check    everything that a machine can check: style, types, layers, tests on every Python
+#   make bench    the measurements of the README
+#   make clean    removes the environments and what tools left behind
+
+PYTHON := .venv/bin/python
+
+.PHONY: demo test check lint types layers test-everywhere bench clean
+
+demo: .venv/ready
+	$(PYTHON) -m examples.broadcast.demo
+
+test: .venv/ready
+	$(PYTHON) -m pytest
+
+check: lint types layers test-everywhere
+
+lint: .venv/ready
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+
+types: .venv/ready
+	$(PYTHON) -m mypy
+	$(PYTHON) -m pyright
+	$(PYTHON) -m pyright --verifytypes driftline --ignoreexternal
+
+layers: .venv/ready
+	.venv/bin/lint-imports
+
+test-everywhere: .venv/ready
+	@set -e; tools/pythons | while read -r python; do \
+	    version=$$("$$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	    tools/environment "$$python" ".venvs/$$version" test; \
+	    echo "== tests on Python $$version"; \
+	    ".venvs/$$version/bin/python" -m pytest </dev/null; \
+	done
+
+bench: .venv/ready
+	$(PYTHON) -m benchmarks
+
+.venv/ready: pyproject.toml tools/pythons tools/environment
+	tools/environment "$$(tools/pythons first)" .venv dev
+
+clean:
+	rm -rf .venv .venvs .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,115 @@
+"""How many deliveries a second?
+
+All readers wait; one message is published; when the last reader has it and all wait again, the next
+one is published. That is the dearest way to deliver: one wake-up of one task per message and
+reader. The second table publishes a hundred messages in a row instead.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from itertools import product
+from time import perf_counter
+from typing import NamedTuple
+
+from .audience import audience
+from .contenders import Contender, TaskSwitches, contenders_on, settings_of
+from .loops import LOOPS, Loop
+from .measure import Table, Track, interleave, ratios, spread
+
+FLOOR = "floor: one task switch each"
+BURST = 100
+
+
+class Size(NamedTuple):
+    """How much is published to so many readers in one turn."""
+
+    readers: int
+    singles: int
+    bursts: int
+    rounds: int
+
+
+FULL = [
+    Size(1, 4000, 100, 7),
+    Size(10, 2000, 40, 7),
+    Size(100, 300, 5, 7),
+    Size(1000, 50, 1, 7),
+    Size(10_000, 5, 1, 3),
+]
+QUICK = [Size(1, 500, 5, 3), Size(100, 30, 1, 3), Size(1000, 5, 1, 3)]
+
+
+class Rates(NamedTuple):
+    """Deliveries a second."""
+
+    single: float
+    burst: float
+
+
+async def turn(loop: Loop, make: Callable[[], Contender[int]], size: Size) -> Rates:
+    """Measure one contender, alone on its loop."""
+    async with audience(loop, make(), size.readers) as readers:
+        await readers.deliver(1)  # The first delivery pays for whatever is made only once.
+        begin = perf_counter()
+        for _ in range(size.singles):
+            await readers.deliver(1)
+        middle = perf_counter()
+        for _ in range(size.bursts):
+            await readers.deliver(BURST)
+        end = perf_counter()
+    return Rates(
+        size.readers * size.singles / (middle - begin),
+        size.readers * size.bursts * BURST / (end - middle),
+    )
+
+
+async def floor(loop: Loop, size: Size) -> Rates:
+    """Measure the loop itself: as many tasks take turns, each once per message."""
+    async with audience(loop, TaskSwitches(loop), size.readers) as readers:
+        begin = perf_counter()
+        await readers.deliver(size.singles)
+        end = perf_counter()
+    rate = size.readers * size.singles / (end - begin)
+    return Rates(rate, rate)
+
+
+def tables(track: Track, quick: bool) -> list[Table]:
+    """Measure on every loop with every number of readers."""
+    sizes = QUICK if quick else FULL
+    cells = list(product(LOOPS, sizes))
+    rows: dict[tuple[Loop, str], list[list[str]]] = {}
+    samples: dict[tuple[Loop, str], dict[str, object]] = {}
+    for loop, size in track(cells, "deliveries"):
+        makers = contenders_on(loop)
+        baseline = next(iter(makers))
+        turns = {name: partial(loop.run, turn, loop, make, size) for name, make in makers.items()}
+        results = interleave({**turns, FLOOR: partial(loop.run, floor, loop, size)}, size.rounds)
+        for mode in Rates._fields:
+            for name, rates in results.items():
+                if name == FLOOR and mode == "burst":
+                    continue  # Whoever has a backlog need not switch tasks for each message.
+                values = [getattr(rate, mode) for rate in rates]
+                bases = [getattr(rate, mode) for rate in results[baseline]]
+                readers = f"{size.readers:,}" if name == baseline else ""
+                row = [readers, name, spread(values), spread(ratios(values, bases), "x")]
+                rows.setdefault((loop, mode), []).append(row)
+                samples.setdefault((loop, mode), {})[f"{name}, {size.readers}"] = values
+    titles = {
+        "single": "Deliveries a second, one publish per wake-up",
+        "burst": f"Deliveries a second, bursts of {BURST}",
+    }
+    return [
+        Table(
+            f"{titles[mode]}: {loop.name}",
+            [
+                *settings_of(contenders_on(loop)),
+                "The publisher is a task on the readers' loop; each reader is one task.",
+                f"Median and [lowest-highest] of {sizes[0].rounds} interleaved rounds, "
+                f"{sizes[-1].rounds} with {sizes[-1].readers:,} readers.",
+            ],
+            ["readers", "contender", "deliveries a second", f"to {next(iter(contenders_on(loop)))}"],
+            rows[loop, mode],
+            samples[loop, mode],
+        )
+        for loop, mode in product(LOOPS, Rates._fields)
+    ]

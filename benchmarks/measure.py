@@ -1,0 +1,134 @@
+"""Interleaved rounds, medians with their spread, and the tables that show them.
+
+Timings drift with whatever else the machine does; ratios taken within one round drift much less.
+So contenders take turns, each round gives one ratio, and what is shown is the median of the ratios
+with the lowest and the highest.
+"""
+
+import gc
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from statistics import median
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
+ROOT = Path(__file__).parent.parent
+
+
+class Track(Protocol):
+    """Go through steps and show how many are done."""
+
+    def __call__(self, steps: Sequence[T], description: str, /) -> Iterable[T]: ...
+
+
+def interleave(contenders: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, list[T]]:
+    """Run every contender once per round and return the results of each, round by round.
+
+    Every second round goes backwards, so that nobody always runs behind the same neighbour. The
+    garbage collector stays on, and starts each turn with nothing left over from the one before.
+    """
+    results: dict[str, list[T]] = {name: [] for name in contenders}
+    for number in range(rounds):
+        order = list(contenders) if number % 2 == 0 else list(reversed(contenders))
+        for name in order:
+            gc.collect()
+            results[name].append(contenders[name]())
+    return results
+
+
+def ratios(values: Sequence[float], baseline: Sequence[float]) -> list[float]:
+    """Return the ratio of each round."""
+    return [value / base for value, base in zip(values, baseline, strict=True)]
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """Return the value that `percent` of all values do not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
+
+
+def short(value: float) -> str:
+    """Write a number with three digits that matter."""
+    for size, unit in ((1e6, "M"), (1e3, "k")):
+        if abs(value) >= 0.9995 * size:
+            return f"{value / size:.{2 if value < 9.995 * size else 1 if value < 99.95 * size else 0}f}{unit}"
+    return f"{value:.{2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0}f}"
+
+
+def spread(values: Sequence[float], unit: str = "") -> str:
+    """Write the median and, in brackets, the lowest and the highest."""
+    return f"{short(median(values))}{unit} [{short(min(values))}-{short(max(values))}]"
+
+
+@dataclass(frozen=True)
+class Table:
+    """An answer: rows of text to read, and the samples behind them."""
+
+    title: str
+    settings: Sequence[str]
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    samples: Mapping[str, object] = field(default_factory=dict)
+
+    def markdown(self) -> str:
+        """Return the table with its title, settings and machine."""
+        lines = [self.columns, *self.rows]
+        widths = [max(len(line[column]) for line in lines) for column in range(len(self.columns))]
+
+        def row(cells: Sequence[str]) -> str:
+            aligned = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+            return f"| {' | '.join(aligned)} |"
+
+        rule = f"|{'|'.join('-' * (width + 2) for width in widths)}|"
+        body = [row(self.columns), rule, *map(row, self.rows)]
+        notes = [f"- {note}" for note in (*self.settings, f"Machine: {machine()}")]
+        return "\n".join([f"## {self.title}", "", *body, "", *notes, ""])
+
+
+def installed(name: str) -> str:
+    """Return the name and version of a library."""
+    try:
+        return f"{name} {version(name)}"
+    except PackageNotFoundError:
+        return f"no {name}"
+
+
+def commit() -> str:
+    """Return the commit that is measured, and whether files differ from it."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(ROOT), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        changed = " with changes" if git("status", "--porcelain", "src", "benchmarks") else ""
+        return f"commit {git('rev-parse', '--short', 'HEAD')}{changed}"
+    except (OSError, subprocess.CalledProcessError):
+        return "no commit"
+
+
+def processor() -> str:
+    """Return the name of the processor where the system tells it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.machine()
+
+
+def machine() -> str:
+    """Say where and with what the measurement was made."""
+    libraries = ", ".join(map(installed, ("driftline", "anyio", "trio", "uvloop")))
+    system = f"{platform.system()} {platform.release().partition('-')[0]}"
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+        python += " without the GIL"
+    return f"{os.cpu_count()} cores ({processor()}), {system}, {python}, {libraries}, {commit()}"
