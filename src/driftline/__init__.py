@@ -1,1 +1,26 @@
+"""driftline: publish from anywhere, read at your own pace, see who is behind."""
 
+# The core is in `_core`, whose docstring says in what order to read it. Everything else in this
+# package is a leaf: it uses the names below, and the core does not know of it.
+
+from driftline._core.message import Message as Message
+from driftline._core.message import Position as Position
+from driftline._core.statistics import SubscriptionStatistics as SubscriptionStatistics
+from driftline._core.statistics import TopicStatistics as TopicStatistics
+from driftline._core.subscription import Subscription as Subscription
+from driftline._core.subscription import View as View
+from driftline._core.topic import Topic as Topic
+
+__all__ = [
+    "Message",
+    "Position",
+    "Subscription",
+    "SubscriptionStatistics",
+    "Topic",
+    "TopicStatistics",
+    "View",
+]
+
+for _name in __all__:  # what users see in errors and documentation is where they import it from
+    globals()[_name].__module__ = __name__
+del _name

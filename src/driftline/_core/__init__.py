@@ -1,1 +1,8 @@
+"""The core of driftline. Read it in this order:
 
+1. `link`: the linked list, and how it is freed
+2. `topic`: publishing
+3. `subscription`: reading
+4. `parking`: waiting, and being woken, on asyncio, trio and in threads
+5. `message`, `statistics`: what can be learned
+"""

@@ -25,7 +25,7 @@ chain can count: a topic knows the number of its open link, a subscription the n
 has read.
 
 Dropping a long chain at once makes CPython free it recursively. That takes a long time in one
-piece, and crashes CPython 3.13.0 in threads with small stacks. `Remains` frees it link by link.
+piece, and crashes CPython 3.13.0 in threads with small stacks. `Hold` frees it link by link.
 
 The idea is from the page "Broadcasting messages" of the documentation of websockets.
 """
@@ -59,6 +59,35 @@ class Link(Generic[T]):
 END: Final[Link[Any]] = Link()
 
 
+def after(link: Link[T], most: int) -> tuple[Link[T], int]:
+    """Return the link that `most` messages lead to from here, or all there are, and how many."""
+    count = 0
+    while count < most:
+        following = link.next
+        if following is None or following is END:
+            break
+        link = following
+        count += 1
+    return link, count
+
+
+def newest(link: Link[T], most: int) -> tuple[Link[T], int]:
+    """Return the last filled link, or the one `most` messages on, and how many lie between.
+
+    The link given is filled.
+    """
+    count = 0
+    while count < most:
+        following = link.next
+        assert following is not None
+        beyond = following.next
+        if beyond is None or beyond is END:
+            break
+        link = following
+        count += 1
+    return link, count
+
+
 def _references_of_an_only_holder() -> int:
     link: Link[None] = Link()
     return getrefcount(link)
@@ -68,28 +97,27 @@ def _references_of_an_only_holder() -> int:
 _ALONE: Final = _references_of_an_only_holder()
 
 
-class Remains:
-    """What a subscription has left behind, to be freed link by link.
+class Hold:
+    """A reference to a link that, when given up, frees what it alone kept, link by link.
 
-    Freeing stops at the first link that somebody else holds: the rest is theirs. Whatever was
-    not freed by `free` is freed when this object is.
+    Freeing stops at the first link that somebody else holds: the rest is theirs.
     """
 
-    __slots__ = ("_link",)
+    __slots__ = ("link",)
 
-    def __init__(self, link: Link[Any] | None) -> None:
-        self._link = link
+    def __init__(self, link: Link[Any]) -> None:
+        self.link = link
 
-    def free(self, most: int) -> bool:
-        """Free up to `most` links; return whether nothing is left to free."""
-        link, self._link = self._link, None
+    def free(self, most: int = maxsize) -> bool:
+        """Give the link up, freeing at most so many; return whether nothing is left to free."""
+        link, self.link = self.link, END
         while getrefcount(link) <= _ALONE:
             if not most:
-                self._link = link
+                self.link = link
                 return False
             most -= 1
-            link = link.next  # type: ignore[union-attr]  # None is held by everybody
+            link = link.next or END  # which has many holders
         return True
 
     def __del__(self) -> None:
-        self.free(maxsize)
+        self.free()

@@ -1,0 +1,138 @@
+"""Waiting for the next message, and being woken for it.
+
+The problem: a subscriber that has read everything must wait, in an asyncio task, a trio task or a
+thread; and a publisher, in any of these or in none, must wake it without waiting for anything,
+without a loop over all who wait, and without missing one that is just about to wait.
+
+The model: those who wait for one topic on one event loop stand in one `Parking`, each as a
+`Waiter`; threads stand in a parking of their own. A topic keeps a queue of the parkings that want
+to be called, `WaitingRoom`. Publishing takes them out of the queue and has each, once, `resume`
+on its own loop, where it wakes those whose message has come.
+
+Invariants:
+
+J1. Who waits first enters `parked`, then makes sure that the parking is queued, and then looks
+    once more whether a message has come. A publisher first links its message and then looks into
+    the queue. So either the publisher finds the parking, or the reader finds the message.
+J2. `queued` is True from before a parking enters the queue until its `resume` begins. Who finds
+    it True may rely on a `resume` that is still to come.
+J3. `resume` makes a list of whom to wake before it wakes anybody: what the woken do at once
+    (wait again, publish, cancel each other) does not change what it walks over. Who has left
+    `parked` by then is passed over.
+J4. Being woken consumes nothing: the reader takes its message when it runs. Who is cancelled in
+    between has lost nothing, and disturbs nobody.
+J5. A topic refers to parkings only through its queue, and the next message empties that. So a
+    closed loop or a finished trio run leaves nothing behind.
+
+Rejected: one future shared by all readers (one cancellation wakes them all); a future for each
+wait (slower); waking each reader from `publish()` (a thousand readers cost a thousand times as
+much); a lock (a finalizer or signal handler that publishes would wait for itself).
+"""
+
+from __future__ import annotations
+
+import sys
+from asyncio import current_task, get_running_loop
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
+
+from driftline._core.parking.base import Parking, TaskWaiter
+from driftline._core.parking.on_asyncio import AsyncioParking
+from driftline._core.parking.on_threads import ThreadParking, ThreadWaiter
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
+    from trio.lowlevel import TrioToken
+
+_THREADS = 0  # no object has this id
+
+
+class WaitingRoom:
+    """Where the readers of one topic wait, whatever they run on."""
+
+    __slots__ = ("_parkings", "queue")
+
+    def __init__(self) -> None:
+        self.queue: deque[Parking] = deque()
+        # By the id of what they wait on, which lives as long as its parking does.
+        self._parkings: WeakValueDictionary[int, Parking] = WeakValueDictionary()
+
+    def wake(self) -> None:
+        """Have everybody woken whose message has come, each on its own loop.
+
+        Only one thread at a time may call this: the one that links messages.
+        """
+        # Not "while": a loop that is quick to wait again would be called for nothing.
+        for _ in range(len(self.queue)):
+            self.queue[0].call()  # and only then out of the queue, in case this is interrupted
+            self.queue.popleft()
+
+    def task(self) -> TaskWaiter:
+        """Return a new waiter for the event loop that runs the caller.
+
+        Raises:
+            RuntimeError: no event loop runs the caller.
+        """
+        token = _running_trio()
+        if token is not None:
+            from driftline._core.parking.on_trio import TrioParking  # noqa: PLC0415
+
+            parking = self._parkings.get(id(token))
+            if not isinstance(parking, TrioParking):
+                parking = self._parkings[id(token)] = TrioParking(self.queue, token)
+            return parking.waiter()
+        loop = get_running_loop()
+        parking = self._parkings.get(id(loop))
+        if not isinstance(parking, AsyncioParking):
+            parking = self._parkings[id(loop)] = AsyncioParking(self.queue, loop)
+        return parking.waiter()
+
+    def thread(self) -> ThreadWaiter:
+        """Return a new waiter for a thread."""
+        parking = self._parkings.get(_THREADS)
+        if not isinstance(parking, ThreadParking):
+            parking = self._parkings[_THREADS] = ThreadParking(self.queue)
+        return parking.waiter()
+
+
+def _running_loop() -> AbstractEventLoop | None:
+    try:
+        return get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _running_trio() -> TrioToken | None:
+    """Return the token of the trio run whose task is running in this thread, if there is one."""
+    trio = sys.modules.get("trio")  # who has not imported it does not run it
+    if trio is None or not trio.lowlevel.in_trio_task():
+        return None
+    # A trio run that is a guest of asyncio, or its host: the innermost is who runs a task.
+    loop = _running_loop()
+    if loop is not None and current_task(loop) is not None:
+        return None
+    token: TrioToken = trio.lowlevel.current_trio_token()
+    return token
+
+
+def event_loop_here() -> str | None:
+    """Return "asyncio" or "trio" if a task of an event loop, or a callback, is running here."""
+    if _running_trio() is not None:
+        return "trio"
+    return None if _running_loop() is None else "asyncio"
+
+
+def soon(callback: Callable[[], object]) -> bool:
+    """Run a callback soon on the event loop of this thread; return False if there is none."""
+    token = _running_trio()
+    if token is not None:
+        token.run_sync_soon(callback)
+        return True
+    loop = _running_loop()
+    if loop is not None and not loop.is_closed():
+        loop.call_soon(callback)
+        return True
+    return False

@@ -1,0 +1,78 @@
+"""Parking for threads, each waiting for a lock of its own.
+
+A publisher releases one lock, whoever's it is: that thread wakes the others (J3), on its own time.
+A thread that stops waiting for another reason looks whether it was called, and does the same.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from contextlib import suppress
+from threading import Lock
+from typing import Any
+
+from driftline._core.parking.base import Parking, Reader
+
+
+class ThreadWaiter:
+    """Where a subscription waits that a thread reads."""
+
+    __slots__ = ("_lock", "_parking")
+
+    def __init__(self, parking: ThreadParking) -> None:
+        self._parking = parking
+        self._lock = Lock()
+        self._lock.acquire()
+
+    def wait(self, reader: Reader, timeout: float) -> None:
+        """Wait until the reader's link leads on, or at most `timeout` seconds; -1 is for ever.
+
+        May also return for no reason.
+        """
+        if not self._parking.enter(self, reader):
+            return
+        try:
+            self._lock.acquire(timeout=timeout)
+        finally:
+            self._parking.leave(self)
+            if self._parking.called:
+                self._parking.resume()
+
+    def wake(self) -> None:
+        if self._parking.leave(self):
+            self.release()
+
+    def release(self) -> None:
+        with suppress(RuntimeError):  # released already
+            self._lock.release()
+
+
+class ThreadParking(Parking[ThreadWaiter]):
+    """The threads that wait for one topic."""
+
+    __slots__ = ("called",)
+
+    def __init__(self, queue: deque[Parking[Any]]) -> None:
+        super().__init__(queue)
+        self.called = False  # whether a thread that stops waiting shall `resume`
+
+    def waiter(self) -> ThreadWaiter:
+        return ThreadWaiter(self)
+
+    def call(self) -> None:
+        self.called = True
+        while True:
+            try:
+                first = next(iter(self.parked))
+            except RuntimeError:  # a thread came or went in this moment
+                continue
+            except StopIteration:  # all have gone, and found nothing to do
+                self.resume()
+                return
+            first.release()
+            return
+
+    def resume(self) -> None:
+        self.called = False
+        for waiter in self.ready():
+            waiter.wake()

@@ -1,0 +1,348 @@
+"""A topic: publishing without a lock, without waiting, and without knowing who reads.
+
+The problem: `publish` may be called by any thread, and again in the middle of itself, by a signal
+handler or by a finalizer that the garbage collector runs. A lock would make the second call wait
+for the first, which waits for it. A lock that its owner may take again would let both change the
+end of the chain at once, and lose messages.
+
+The model: publishing puts a message into an inbox, which is one atomic step. Then whoever can
+take the turn links what is in the inbox, in order, and gives the turn back. Who cannot take it
+leaves at once: the one who has it looks into the inbox again afterwards.
+
+Invariants:
+
+K1. Only who holds the turn changes the end of the chain. The turn is a list with one item; to
+    delete the item is to take it. This is one instruction, so that no signal handler can get in
+    between taking the turn and the `try` that gives it back, as it could with a lock.
+K2. A message that is in the inbox will be linked, by its publisher or by somebody else, unless
+    its publisher takes it back. `claim`, again a list with one item, goes to who is first.
+K3. The number of messages grows before a reader can see the message: lag is never negative.
+K4. After every instruction here the state is one from which the next to take the turn can go on.
+    So an exception that a signal handler raises in the middle costs nobody else a message.
+K5. Close takes its place in the inbox like a message. What comes behind it is refused, and the
+    publisher, who must have seen `_closing` by then, takes it back and raises.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from secrets import token_urlsafe
+from time import monotonic, time
+from types import SimpleNamespace
+from typing import Any, Final, Generic, TypeVar
+from weakref import WeakSet, ref
+
+import anyio
+
+from driftline._core.link import END, Hold, Link
+from driftline._core.parking import WaitingRoom
+from driftline._core.statistics import TopicStatistics
+from driftline._core.subscription import Subscription
+
+T = TypeVar("T")
+
+_TURN: Final = (None,)
+
+Entry = tuple[Any, Sequence[int], list[None], Link[Any], Link[Any], int]
+
+
+class Topic(Generic[T]):
+    """A stream of messages that anybody may publish to and anybody may read.
+
+    Everybody who subscribes gets every message published from then on, in one order that is the
+    same for all, each at a pace of its own. Messages that all have read are freed; without
+    subscriptions nothing is kept. How far behind each reader is can be seen at any time.
+
+    ::
+
+        prices = Topic[float]("prices")
+        prices.publish(12.5)            # from any thread, task, callback or signal handler
+
+        async for price in prices:      # in any task of asyncio or trio
+            print(price)
+
+    Args:
+        name: tells topics apart in errors, statistics and `Message.topic`.
+        sizeof: returns the size of a value in bytes, an int of 0 or more. It is called once for
+            each message, by its publisher; `len` will do for bytes. With it there is `lag_bytes`.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_clock",
+        "_closing",
+        "_end",
+        "_epoch",
+        "_inbox",
+        "_name",
+        "_sizeof",
+        "_subscriptions",
+        "_turn",
+        "_waiting",
+    )
+
+    def __init__(self, name: str = "", *, sizeof: Callable[[T], int] | None = None) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"a topic's name is text, not {type(name).__name__}: {name!r}")
+        if sizeof is not None and not callable(sizeof):
+            raise TypeError(f"sizeof takes a function from a value to its bytes, not {sizeof!r}")
+        self._name = name
+        self._sizeof = sizeof
+        self._end: tuple[Link[T], int] = (Link(), 0)  # the open link, and how many are before it
+        self._inbox: deque[Entry] = deque()
+        self._turn = [*_TURN]
+        self._waiting = WaitingRoom()
+        self._closing = False
+        self._subscriptions: dict[ref[Subscription[T]], None] = {}
+        self._clock = time() - monotonic()
+        self._epoch = token_urlsafe(6)
+        _topics.add(self)
+
+    # Publishing.
+
+    def publish(self, value: T) -> None:
+        """Publish a message to everybody who has subscribed.
+
+        Works anywhere: in any thread, in any event loop or none, in a finalizer, a weak
+        reference's callback, a signal handler, or another `publish`. It never blocks and waits
+        for no reader. When it returns, the message has been put in its place in the one order
+        of the topic, or is about to be by another thread that is publishing.
+
+        Cost: the same whatever the number of readers, plus a call to each event loop on which a
+        reader waits and which has not been called yet.
+
+        Raises:
+            anyio.ClosedResourceError: the topic was closed; the message is not published.
+            TypeError, ValueError: `sizeof` gave no size; the message is not published. What
+                `sizeof` itself raises is passed on, likewise.
+        """
+        sizes = () if self._sizeof is None else (self._size(value),)
+        link: Link[T] = Link()
+        self._append(value, sizes, link, link, 1)
+
+    def publish_many(self, values: Iterable[T]) -> None:
+        """Publish several messages at once: all of them or none, with no other in between.
+
+        The values are collected first, so whatever the iterable does, it does before anything is
+        published. Readers are woken once. Otherwise like `publish`, for each message.
+
+        Cost: linear in the number of messages; they are linked in one piece, which takes about
+        a millisecond for each three thousand, so give an event loop a turn between large ones.
+        """
+        collected = list(values)
+        if not collected:
+            self._refuse_if_closed()
+            return
+        sizes = () if self._sizeof is None else tuple(map(self._size, collected))
+        first: Link[T] = Link()
+        last = first
+        for value in collected[1:]:
+            link: Link[T] = Link()
+            last.value = value
+            last.next = link
+            last = link
+        hold = Hold(first)
+        self._append(collected[0], sizes, first, last, len(collected))
+        del first  # so that, if nobody subscribes, `hold` frees the messages one by one
+
+    def close(self, error: BaseException | None = None) -> None:
+        """End the topic: readers get what they have not read yet, and then the end.
+
+        After that, iteration just ends and `receive` raises `anyio.EndOfStream`; with an
+        `error`, both raise `anyio.BrokenResourceError` from it. Closing again does nothing. Like
+        `publish`, it works anywhere and never blocks.
+        """
+        if error is not None and not isinstance(error, BaseException):
+            raise TypeError(f"close takes an exception (an instance) or nothing, not {error!r}")
+        if not self._closing:
+            self._closing = True
+            self._inbox.append((error, (), [None], END, END, 0))
+            self._link_inbox()
+
+    def _append(
+        self, value: T, sizes: Sequence[int], first: Link[T], last: Link[T], count: int
+    ) -> None:
+        """Publish `value` and the chain from `first` to `last`, which is open: `count` in all."""
+        self._refuse_if_closed()
+        claim = [None]
+        self._inbox.append((value, sizes, claim, first, last, count))
+        self._link_inbox()
+        if self._closing:  # perhaps before this came into the inbox
+            try:
+                del claim[0]
+            except IndexError:
+                return  # no, it was linked
+            self._refuse_if_closed()
+
+    def _refuse_if_closed(self) -> None:
+        if self._closing:
+            raise anyio.ClosedResourceError(f"the topic {self._name!r} was closed")
+
+    def _size(self, value: T) -> int:
+        assert self._sizeof is not None
+        size = self._sizeof(value)
+        if not isinstance(size, int):
+            raise TypeError(f"sizeof must return an int, the size in bytes; it returned {size!r}")
+        if size < 0:
+            raise ValueError(f"sizeof must return a size of 0 or more; it returned {size}")
+        return size
+
+    def _link_inbox(self) -> None:
+        """Link what is in the inbox, unless somebody is at it, and wake those who wait."""
+        inbox, turn, waiting = self._inbox, self._turn, self._waiting
+        while inbox:
+            try:
+                del turn[0]
+            except IndexError:
+                return
+            try:
+                while inbox:
+                    self._link_first()
+                if waiting.queue:
+                    waiting.wake()
+            except Exception as error:
+                # What is in the inbox stays there and will be linked (K2), so this must not
+                # reach the publisher as if it had been refused.
+                _report(error, self)
+                return
+            finally:
+                turn[:] = _TURN
+
+    def _link_first(self) -> None:
+        """Link the first entry of the inbox, and take it out. Only who has the turn may."""
+        value, sizes, claim, first, last, count = self._inbox[0]
+        link, published = self._end
+        if link.next is not END:  # otherwise it came too late (K5)
+            # All that could be interrupted comes before the claim, and does no harm twice (K4).
+            now = monotonic()
+            end = (link if first is END else last, published + count)
+            if sizes or count > 1:
+                _stamp(first, now, link.before, sizes or (0,) * count)
+            try:
+                del claim[0]
+            except IndexError:
+                pass  # taken back, or linked already before an interruption
+            else:
+                link.value = value
+                link.time = now
+                self._end = end  # before the message can be seen (K3)
+                link.next = first
+                if count > 1:
+                    hold = Hold(link)  # likewise, if this thread links what another published
+                    del link, first
+        self._inbox.popleft()
+
+    # Subscribing.
+
+    def subscribe(self, *, name: str | None = None) -> Subscription[T]:
+        """Return a subscription to every message published from this call on.
+
+        Nothing needs to be done when it is no longer wanted: when it is forgotten, so are the
+        messages that it has not read. To let go of them at once, close it or use `with`.
+
+        Args:
+            name: tells who is behind, in `statistics()` and the like.
+        """
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"a subscription's name is text, not {type(name).__name__}: {name!r}")
+        return self._subscription(*self._end, name)
+
+    def _subscription(self, link: Link[T], seq: int, name: str | None) -> Subscription[T]:
+        subscription = Subscription(self, link, seq, name)
+        self._subscriptions[ref(subscription, self._subscriptions.pop)] = None
+        return subscription
+
+    def __aiter__(self) -> Subscription[T]:
+        """Subscribe, for `async for` in a task."""
+        return self.subscribe()
+
+    def __iter__(self) -> Subscription[T]:
+        """Subscribe, for `for` in a thread, which blocks while there is nothing to read."""
+        return self.subscribe()
+
+    # Looking.
+
+    @property
+    def name(self) -> str:
+        """The name given to the topic."""
+        return self._name
+
+    @property
+    def closed(self) -> bool:
+        """Whether the topic was closed. What was published before can still be read."""
+        return self._closing
+
+    @property
+    def published(self) -> int:
+        """The number of messages published so far, and the `seq` of the last."""
+        return self._end[1]
+
+    def subscriptions(self) -> list[Subscription[T]]:
+        """Return the live subscriptions, the oldest first. For looking; from any thread.
+
+        Cost: linear in their number. While the list is kept, so are they.
+        """
+        live = (reference() for reference in self._subscriptions.copy())
+        return [subscription for subscription in live if subscription and not subscription.closed]
+
+    def statistics(self) -> TopicStatistics:
+        """Return a snapshot of the topic and its live subscriptions. From any thread.
+
+        Cost: linear in the number of subscriptions. Each is a snapshot of its own moment, while
+        the others go on.
+        """
+        subscriptions = [subscription.statistics() for subscription in self.subscriptions()]
+        subscriptions.sort(key=lambda subscription: subscription.lag, reverse=True)
+        end, published = self._end
+        return TopicStatistics(
+            name=self._name,
+            published=published,
+            published_bytes=None if self._sizeof is None else end.before,
+            closed=self._closing,
+            subscriptions=tuple(subscriptions),
+        )
+
+    def __repr__(self) -> str:
+        state = ", closed" if self._closing else ""
+        return f"<Topic {self._name!r}, {self.published} published{state}>"
+
+
+def _stamp(link: Link[Any], now: float, before: int, sizes: Sequence[int]) -> None:
+    """Set the time of all links but the last, which is open, and the sums of the sizes."""
+    *sizes_but_last, last = sizes
+    for size in sizes_but_last:
+        before += size
+        link.before = before
+        link.time = now
+        assert link.next is not None
+        link = link.next
+    link.before = before + last
+
+
+def _report(error: Exception, topic: Topic[Any]) -> None:
+    """Report what nobody can be given as an exception, as Python does for finalizers."""
+    sys.unraisablehook(
+        SimpleNamespace(
+            exc_type=type(error),
+            exc_value=error,
+            exc_traceback=error.__traceback__,
+            err_msg="a reader could not be woken after publishing on",
+            object=topic,
+        )
+    )
+
+
+_topics: WeakSet[Topic[Any]] = WeakSet()
+
+
+def _give_turns_back() -> None:
+    """In a forked child, replace the turns of threads that exist only in the parent."""
+    for topic in list(_topics):
+        topic._turn[:] = _TURN
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_give_turns_back)
