@@ -1,0 +1,234 @@
+"""The one checker of the promises P1 (exact) and P3 (one order).
+
+Publishers publish through a `Ledger`, as `(publisher, number)` tuples. Readers write down what they
+got. At the end `Ledger.check` compares what publishers were told with what readers saw, and readers
+with each other. Nothing here trusts a counter of the topic: counters are compared with the truth.
+
+The rules, in words:
+
+1. A reader gets no message twice, none that nobody published, and none whose `publish()` raised.
+2. A reader gets every message whose `publish()` began after it subscribed; where messages are
+   missing, it was told about exactly as many.
+3. The messages of each publisher arrive in the order they were published.
+4. There is one order of all messages that fits what every reader saw.
+5. Sequence numbers name the same message to every reader, and grow.
+6. `received + skipped + missed == position - start`.
+
+A publish that was under way while a reader subscribed may be delivered or not. A plain list without
+counters, such as the documented one, is held to rules 1 to 4.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from graphlib import CycleError, TopologicalSorter
+from itertools import count, pairwise
+from typing import Any, Generic, Protocol, TypeVar
+
+Published = tuple[str, int]
+S = TypeVar("S")
+
+
+class Publishes(Protocol):
+    """What a topic must be able to do to be examined."""
+
+    def publish(self, value: Published, /) -> object: ...
+
+
+class LawBroken(AssertionError):
+    """A history that no bus should produce."""
+
+
+class Reader(Generic[S]):
+    """What one subscription got, in its order."""
+
+    def __init__(self, name: str, subscription: S, asked: int, subscribed: int, start: int) -> None:
+        self.name = name
+        self.subscription = subscription
+        self.asked = asked
+        self.subscribed = subscribed
+        self.start = start
+        self.values: list[Published] = []
+        self.seqs: list[int] = []
+        self.left = False
+
+    def got(self, value: Published, seq: int | None = None) -> None:
+        """Write down a message, numbered as its reader believes.
+
+        Args:
+            value: What was received.
+            seq: Its number, from `messages()`. Without it, the position that follows the message.
+        """
+        if seq is None and _counts(self.subscription):
+            seq = _position(self.subscription)
+        self.values.append(value)
+        if seq is not None:
+            self.seqs.append(seq)
+
+    def leave(self) -> None:
+        """Say that this reader stopped on its own, so that later messages are not missing."""
+        self.left = True
+
+    @property
+    def told(self) -> int:
+        """How many messages the subscription says it did not deliver."""
+        missed: int = getattr(self.subscription, "missed", 0)
+        skipped: int = getattr(self.subscription, "skipped", 0)
+        return missed + skipped
+
+
+class Ledger:
+    """Who published what, when it was accepted, and who read it. One for each topic."""
+
+    def __init__(self, topic: Publishes) -> None:
+        self.topic = topic
+        self.readers: list[Reader[Any]] = []
+        self.begun: dict[Published, int] = {}
+        self.accepted: dict[Published, int] = {}
+        self._now = count()  # a clock without time: next() on it is atomic
+        self._published: Counter[str] = Counter()
+
+    def publish(self, publisher: str) -> Published:
+        """Publish the next message of this publisher. Each publisher lives in one thread."""
+        value = (publisher, self._published[publisher])
+        self._published[publisher] += 1
+        self.begun[value] = next(self._now)
+        self.topic.publish(value)
+        self.accepted[value] = next(self._now)
+        return value
+
+    def reader(self, name: str, subscribe: Callable[[], S]) -> Reader[S]:
+        """Subscribe, and keep a record of what that subscription gets."""
+        asked = next(self._now)
+        subscription = subscribe()
+        start = _position(subscription) if _counts(subscription) else 0
+        reader = Reader(name, subscription, asked, next(self._now), start)
+        self.readers.append(reader)
+        return reader
+
+    def check(self) -> None:
+        """Compare everything with everything, once all publishers and readers have ended.
+
+        Readers have read to the end, except those that said `leave()`.
+
+        Raises:
+            LawBroken: With each broken rule in words.
+        """
+        complaints = [
+            f"reader {reader.name!r} {complaint}"
+            for reader in self.readers
+            for complaint in self._complaints(reader)
+        ]
+        complaints += _two_names(self.readers)
+        complaints += _two_orders(self.readers)
+        if complaints:
+            raise LawBroken("\n".join(complaints))
+
+    def _complaints(self, reader: Reader[Any]) -> Iterator[str]:
+        times = Counter(reader.values)
+        if twice := [value for value, often in times.items() if often > 1]:
+            yield f"got {_some(twice)} more than once"
+        if invented := [value for value in times if value not in self.begun]:
+            yield f"got {_some(invented)}, which nobody published"
+        refused = [value for value in times if value in self.begun and value not in self.accepted]
+        if refused:
+            yield f"got {_some(refused)}, although publish() raised"
+        if early := [value for value in times if self._before(value, reader)]:
+            yield f"got {_some(early)}, published before it subscribed"
+        yield from _wrong_turns(reader)
+        yield from self._losses(reader)
+        if _counts(reader.subscription):
+            yield from _miscounts(reader)
+
+    def _before(self, value: Published, reader: Reader[Any]) -> bool:
+        """Whether the message was surely in the list when the reader asked to subscribe."""
+        # With another publish under way, that one may be about to link this one.
+        return self.accepted.get(value, reader.asked) < reader.asked and not any(
+            begun < reader.asked < self.accepted.get(other, begun)
+            for other, begun in self.begun.items()
+        )
+
+    def _losses(self, reader: Reader[Any]) -> Iterator[str]:
+        last: dict[str, int] = dict(reader.values)
+        due = [
+            (publisher, number)
+            for publisher, number in self.accepted
+            if self.begun[publisher, number] > reader.subscribed
+            and (not reader.left or number < last.get(publisher, -1))
+        ]
+        seen = set(reader.values)
+        lost = [value for value in due if value not in seen]
+        if len(lost) > reader.told:
+            told = f" and was told of {reader.told}" if reader.told else ""
+            yield (
+                f"never got {len(lost)} of {len(due)} messages"
+                f" accepted after it subscribed{told}: {_some(lost)}"
+            )
+
+
+def _wrong_turns(reader: Reader[Any]) -> Iterator[str]:
+    last: dict[str, int] = {}
+    for publisher, number in reader.values:
+        if number < last.get(publisher, -1):
+            earlier = (publisher, last[publisher])
+            yield f"got {_some([earlier])} before {_some([(publisher, number)])}"
+            return
+        last[publisher] = number
+
+
+def _miscounts(reader: Reader[Any]) -> Iterator[str]:
+    received: int = reader.subscription.received
+    if received != len(reader.values):
+        yield f"received {len(reader.values)} messages, but counts {received}"
+    moved = _position(reader.subscription) - reader.start
+    if received + reader.told != moved:
+        yield (f"moved by {moved} messages, but received {received} and was told of {reader.told}")
+    if any(later <= earlier for earlier, later in pairwise([reader.start, *reader.seqs])):
+        yield f"has sequence numbers that do not grow: {_some(reader.seqs)}"
+
+
+def _two_names(readers: Sequence[Reader[Any]]) -> Iterator[str]:
+    values: dict[int, tuple[Published, str]] = {}
+    for reader in readers:
+        for seq, value in zip(reader.seqs, reader.values, strict=False):
+            known, name = values.setdefault(seq, (value, reader.name))
+            if known != value:
+                yield (
+                    f"readers {name!r} and {reader.name!r} disagree on message {seq}:"
+                    f" {_some([known])} or {_some([value])}"
+                )
+                return
+
+
+def _two_orders(readers: Sequence[Reader[Any]]) -> Iterator[str]:
+    before: TopologicalSorter[Published] = TopologicalSorter()
+    witness: dict[tuple[Published, Published], str] = {}
+    for reader in readers:
+        for earlier, later in pairwise(dict.fromkeys(reader.values)):
+            before.add(later, earlier)
+            witness.setdefault((earlier, later), reader.name)
+    try:
+        before.prepare()
+    except CycleError as error:
+        circle: list[Published] = error.args[1]
+        steps = ", ".join(
+            f"{witness[earlier, later]!r} got {_some([earlier])} before {_some([later])}"
+            for earlier, later in pairwise(circle)
+        )
+        yield f"no one order fits all readers: {steps}"
+
+
+def _counts(subscription: object) -> bool:
+    return hasattr(subscription, "position")
+
+
+def _position(subscription: Any) -> int:
+    position = subscription.position
+    seq: int = getattr(position, "seq", position)
+    return seq
+
+
+def _some(items: Iterable[object]) -> str:
+    texts = [f"{item[0]}:{item[1]}" if isinstance(item, tuple) else str(item) for item in items]
+    return ", ".join(texts[:5]) + (f" and {len(texts) - 5} more" if len(texts) > 5 else "")
