@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Hashable
+from collections.abc import Awaitable, Callable, Generator, Hashable
 from functools import partial
 from threading import TIMEOUT_MAX
 from time import monotonic
-from types import TracebackType
+from types import TracebackType, coroutine
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
 import anyio
@@ -25,7 +25,7 @@ from anyio.abc import ObjectReceiveStream
 
 from driftline._core.link import END, Hold, Link, after, newest
 from driftline._core.message import Message, Position
-from driftline._core.parking import ThreadWaiter, event_loop_here, soon
+from driftline._core.parking import UNSETTLED, ThreadWaiter, event_loop_here, running_loop, soon
 from driftline._core.statistics import SubscriptionStatistics
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ T = TypeVar("T")
 V = TypeVar("V")
 K = TypeVar("K", bound=Hashable)
 
-_EVERY: Final = 63  # a mask: of messages that are ready, every 64th is a checkpoint
+_EVERY: Final = 127  # a mask: of messages that are ready, every 128th is a checkpoint
 _MOST: Final = 10_000  # messages taken in one step; they take about a millisecond
 _SLICE: Final = 1_000  # messages freed in one step; they may be large
 
@@ -69,7 +69,7 @@ class Subscription(ObjectReceiveStream[T]):
     `anyio.BusyResourceError`. It may be another one each time, on another event loop too. The
     properties, `statistics()` and `close()` work from any thread.
 
-    Fairness: reading what is ready does not wait, but lets other tasks run after every 64
+    Fairness: reading what is ready does not wait, but lets other tasks run after every 128
     messages, so that a long backlog, or a reader that publishes what it reads, does not hold the
     event loop.
     """
@@ -86,7 +86,7 @@ class Subscription(ObjectReceiveStream[T]):
         "_waiter",
     )
 
-    _waiter: TaskWaiter | ThreadWaiter | None
+    _waiter: TaskWaiter
 
     def __init__(self, topic: Topic[T], link: Link[T], seq: int, name: str | None) -> None:
         """Not for users: `Topic.subscribe` makes subscriptions."""
@@ -98,7 +98,7 @@ class Subscription(ObjectReceiveStream[T]):
         self._skipped = 0
         self._closed = False
         self._reading = False
-        self._waiter = None
+        self._waiter = UNSETTLED
 
     # Reading.
 
@@ -106,7 +106,7 @@ class Subscription(ObjectReceiveStream[T]):
         """Return the next message, waiting until there is one.
 
         Cancellation: safe; a cancelled call has consumed nothing. A checkpoint when it has to
-        wait, and at least once in 64 messages. Cost: constant.
+        wait, and at least once in 128 messages. Cost: constant.
 
         Raises:
             anyio.EndOfStream: the topic was closed, and everything was read.
@@ -116,18 +116,44 @@ class Subscription(ObjectReceiveStream[T]):
             anyio.BusyResourceError: another task or thread is waiting for this subscription.
             RuntimeError: this is not a task of asyncio or trio.
         """
-        if self._must_pause(_EVERY):
-            await self._ready()
-        return self._take()
-
-    async def __anext__(self) -> T:
-        """Like `receive`, but a topic closed without error ends the iteration."""
         try:
-            if self._must_pause(_EVERY):
-                await self._ready()
-        except anyio.EndOfStream:
-            raise StopAsyncIteration from None
-        return self._take()
+            return await self.__anext__()
+        except StopAsyncIteration:
+            raise anyio.EndOfStream from None
+
+    @coroutine
+    def __anext__(self) -> Generator[Any, Any, T]:  # type: ignore[override]
+        """Like `receive`, but a topic closed without error ends the iteration."""
+        # A generator that yields to the event loop itself: each coroutine in between would cost a
+        # tenth of a wake-up. To make a task of one step, use `receive`.
+        link = self._link
+        following = link.next
+        if following is None or following is END or not self._received & _EVERY:
+            del link  # S3
+            waiter = self._waiter
+            if following is None and waiter.loop is running_loop() and not self._reading:
+                self._reading = True
+                waiter.reader = self
+                try:
+                    yield waiter
+                except BaseException:
+                    waiter.leave()
+                    raise
+                finally:
+                    waiter.reader = None
+                    self._reading = False
+                following = self._link.next
+            else:
+                following = None
+            if following is None:
+                yield from waiter.wait(self)
+                following = self._link.next
+            if following is END:
+                raise self._end(StopAsyncIteration)
+            link = self._link
+        self._link = following
+        self._received += 1
+        return link.value
 
     def receive_nowait(self) -> T:
         """Return the next message if it is there.
@@ -252,7 +278,7 @@ class Subscription(ObjectReceiveStream[T]):
         if not self._closed:
             self._closed = True
             self._forget()
-            if self._reading and self._waiter is not None:
+            if self._reading:
                 self._waiter.wake()
 
     async def aclose(self) -> None:
@@ -357,24 +383,13 @@ class Subscription(ObjectReceiveStream[T]):
     def _must_pause(self, every: int) -> bool:
         """Return whether `_ready` must be awaited before taking a message."""
         following = self._link.next
-        return (
-            following is None or following is END or self._reading or not self._received & every
-        )
+        return following is None or following is END or not self._received & every
 
-    async def _ready(self) -> None:
-        """Let others run, and return when there is a message to take. Raise if there is none."""
+    def _settle(self) -> TaskWaiter:
+        """Return a waiter for where this is read now, unless somebody is reading."""
         self._refuse_if_busy()
-        waiter = self._waiter
-        if waiter is None or not waiter.here():
-            waiter = self._waiter = self._topic._waiting.task()
-        self._reading = True
-        try:
-            if self._has_next():
-                await waiter.checkpoint()
-            while not self._has_next():
-                await waiter.wait(self)
-        finally:
-            self._reading = False
+        waiter = self._waiter = self._topic._waiting.task()
+        return waiter
 
     def _ready_blocking(self, timeout: float | None) -> None:
         self._refuse_if_busy()
@@ -398,7 +413,7 @@ class Subscription(ObjectReceiveStream[T]):
                 remaining = deadline - monotonic()
                 if remaining <= 0:
                     raise TimeoutError(f"no message on {self._topic.name!r} in {timeout} seconds")
-                waiter.wait(self, min(remaining, TIMEOUT_MAX))
+                waiter.block(self, min(remaining, TIMEOUT_MAX))
         finally:
             self._reading = False
 
@@ -414,12 +429,13 @@ class Subscription(ObjectReceiveStream[T]):
             raise self._end()
         return following is not None
 
-    def _end(self) -> Exception:
+    def _end(self, regular: type[Exception] = anyio.EndOfStream) -> Exception:
+        """Return what to raise at the end: `regular`, unless there is a reason for another."""
         if self._closed:
             return anyio.ClosedResourceError(f"{self!r} was closed")
         error = self._link.value
         if error is None:
-            return anyio.EndOfStream()
+            return regular()
         broken = anyio.BrokenResourceError(f"the topic {self._topic.name!r} failed: {error!r}")
         broken.__cause__ = error  # type: ignore[assignment]
         return broken
@@ -515,7 +531,8 @@ class View(Generic[V]):
         while True:
             try:
                 if subscription._must_pause(self._every):
-                    await subscription._ready()
+                    await subscription._waiter.wait(subscription)
+                    subscription._has_next()
                 return self._take()
             except anyio.WouldBlock:
                 continue

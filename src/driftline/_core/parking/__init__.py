@@ -32,12 +32,14 @@ much); a lock (a finalizer or signal handler that publishes would wait for itsel
 from __future__ import annotations
 
 import sys
+from asyncio import _get_running_loop as running_loop
 from asyncio import current_task, get_running_loop
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
+from driftline._core.parking.base import UNSETTLED as UNSETTLED
 from driftline._core.parking.base import Parking, TaskWaiter
 from driftline._core.parking.on_asyncio import AsyncioParking
 from driftline._core.parking.on_threads import ThreadParking, ThreadWaiter
@@ -98,20 +100,13 @@ class WaitingRoom:
         return parking.waiter()
 
 
-def _running_loop() -> AbstractEventLoop | None:
-    try:
-        return get_running_loop()
-    except RuntimeError:
-        return None
-
-
 def _running_trio() -> TrioToken | None:
     """Return the token of the trio run whose task is running in this thread, if there is one."""
     trio = sys.modules.get("trio")  # who has not imported it does not run it
     if trio is None or not trio.lowlevel.in_trio_task():
         return None
     # A trio run that is a guest of asyncio, or its host: the innermost is who runs a task.
-    loop = _running_loop()
+    loop = running_loop()
     if loop is not None and current_task(loop) is not None:
         return None
     token: TrioToken = trio.lowlevel.current_trio_token()
@@ -122,7 +117,7 @@ def event_loop_here() -> str | None:
     """Return "asyncio" or "trio" if a task of an event loop, or a callback, is running here."""
     if _running_trio() is not None:
         return "trio"
-    return None if _running_loop() is None else "asyncio"
+    return None if running_loop() is None else "asyncio"
 
 
 def soon(callback: Callable[[], object]) -> bool:
@@ -131,7 +126,7 @@ def soon(callback: Callable[[], object]) -> bool:
     if token is not None:
         token.run_sync_soon(callback)
         return True
-    loop = _running_loop()
+    loop = running_loop()
     if loop is not None and not loop.is_closed():
         loop.call_soon(callback)
         return True

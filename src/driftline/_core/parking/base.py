@@ -4,37 +4,77 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from driftline._core.link import Link
 
 
 class Reader(Protocol):
-    """Whoever waits until its link leads on."""
+    """A subscription, as far as waiting for its next message goes."""
 
-    _link: Link[Any]
+    _link: Link[Any]  # leads on when there is something to take
+    _reading: bool  # whether a task or thread is waiting
+    _closed: bool
+
+    def _forget(self) -> None:
+        """Let go of the link, which then leads to the end."""
+
+    def _settle(self) -> TaskWaiter:
+        """Take and return a new waiter, of the event loop that runs the caller.
+
+        Raises:
+            anyio.BusyResourceError: a task or thread is waiting.
+            RuntimeError: no event loop runs the caller.
+        """
 
 
-class Waiter(Protocol):
-    """The place of one subscription in a parking, used again for each wait."""
+class TaskWaiter(Protocol):
+    """The place in a parking of a subscription that tasks read; used again for each wait."""
 
-    def wake(self) -> None:
-        """Wake whoever waits here, if anybody does. From any thread."""
+    reader: Reader | None  # whoever is about to yield this object
 
+    @property
+    def loop(self) -> object:
+        """The asyncio event loop whose tasks may yield this object itself in order to wait.
 
-class TaskWaiter(Waiter, Protocol):
-    """The place of a subscription that a task reads."""
+        Who does so sets `reader` before, and to None again afterwards, and calls `leave` if the
+        wait ended with an exception. For waiters of other kinds, this is no event loop at all.
+        """
 
-    def here(self) -> bool:
-        """Return whether the caller runs on the event loop of this waiter."""
+    def leave(self) -> None:
+        """Stand in the parking no more."""
 
     def wait(self, reader: Reader) -> Awaitable[None]:
-        """Wait until the reader's link leads on. A cancelled wait has changed nothing."""
+        """Return when the reader's link leads on, and not before others had a chance to run.
 
-    def checkpoint(self) -> Awaitable[None]:
-        """Let other tasks run."""
+        Meanwhile its `_reading` is True. A cancelled wait has changed nothing. Raises what `Reader._settle` does.
+        """
 
+    def wake(self) -> None:
+        """Wake whoever stands here. From any thread."""
+
+
+NO_LOOP: Final = object()
+
+
+class Unsettled:
+    """Where a subscription waits that has not been read yet: where it is read first."""
+
+    reader: Reader | None = None
+    loop: object = NO_LOOP
+
+    def leave(self) -> None:
+        pass
+
+    def wait(self, reader: Reader) -> Awaitable[None]:
+        return reader._settle().wait(reader)
+
+    def wake(self) -> None:
+        pass
+
+
+UNSETTLED: Final = Unsettled()
 
 W = TypeVar("W")
 
@@ -60,8 +100,8 @@ class Parking(Generic[W]):
         """Stand here; return False, standing no more, if the reader's message has come (J1)."""
         self.parked[waiter] = reader
         if not self.queued:
-            self._enqueue()
-        if reader._link.next is None:
+            self.enqueue()
+        if reader._link.next is None and not reader._closed:
             return True
         self.leave(waiter)
         return False
@@ -78,8 +118,8 @@ class Parking(Generic[W]):
             ready = [waiter for waiter, reader in parked.items() if reader._link.next is not None]
             if len(ready) == len(parked) or self.queued:
                 return ready
-            self._enqueue()  # and look again, by J1
+            self.enqueue()  # and look again, by J1
 
-    def _enqueue(self) -> None:
+    def enqueue(self) -> None:
         self.queued = True
         self._queue.append(self)

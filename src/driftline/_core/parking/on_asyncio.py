@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop, CancelledError, current_task, get_running_loop
+from asyncio import AbstractEventLoop, CancelledError, current_task
+from asyncio import _get_running_loop as running_loop
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextvars import Context
+from functools import partial
 from time import monotonic
 from types import coroutine
 from typing import Any, Final
@@ -16,85 +18,106 @@ _SLICE: Final = 0.002  # seconds for which tasks are woken before the loop gets 
 _CLOCK: Final = 0b111  # the clock is read for every eighth task
 
 
-def _nobody(waiter: AsyncioWaiter) -> None:
-    """Stands where no task waits."""
-
-
 class AsyncioWaiter:
-    """What a task awaits: an object that follows the protocol of `asyncio.Future`.
+    """What a task yields: an object that follows the protocol of `asyncio.Future`.
 
-    A task that is given an object with `_asyncio_future_blocking` calls `add_done_callback` with
-    its own wake-up and the context to run it in, and when woken asks for the `result`. A task
-    that is cancelled calls `cancel`. All of this happens on the loop's own thread. One object
-    serves all waits of a subscription on its loop, so that waiting allocates no future.
+    A task that is given an object with `_asyncio_future_blocking` sets that to False, looks at
+    its `_loop`, and calls `add_done_callback` with its own wake-up and the context to run it in.
+    When woken, it asks for the `result`. When cancelled, it calls `cancel`. All of this happens
+    on the loop's own thread. One object serves all waits of a subscription on its loop, so that
+    waiting allocates no future.
+
+    `_loop` and `result` are attributes because methods in Python would cost a tenth of a wake-up
+    each; `result` is a function in C.
     """
 
-    __slots__ = ("_asyncio_future_blocking", "_callback", "_cancelled", "_context", "_parking")
+    __slots__ = (
+        "_asyncio_future_blocking",
+        "_context",
+        "_loop",
+        "_parking",
+        "_wakeup",
+        "loop",
+        "reader",
+        "result",
+    )
 
     def __init__(self, parking: AsyncioParking) -> None:
+        self.reader: Reader | None = None
         self._parking = parking
-        self._callback: Callable[[AsyncioWaiter], object] = _nobody
-        self._context = Context()
-        self._asyncio_future_blocking = False
-        self._cancelled: CancelledError | None = None
-
-    def here(self) -> bool:
-        try:
-            return get_running_loop() is self._parking.loop
-        except RuntimeError:
-            return False
+        self._wakeup: Callable[[AsyncioWaiter], object] = _nobody
+        self._context = _NOWHERE
+        self.loop: object = parking.loop
+        self._loop = parking.loop
+        self._asyncio_future_blocking = True
+        self.result: Callable[[], object] = _NOTHING
 
     @coroutine
-    def wait(self, reader: Reader) -> Generator[AsyncioWaiter, None, None]:
-        parking = self._parking
-        if not parking.enter(self, reader):
+    def wait(self, reader: Reader) -> Generator[Any, None, None]:
+        if reader._reading or self._loop is not running_loop():
+            yield from reader._settle().wait(reader)
             return
-        self._asyncio_future_blocking = True
+        reader._reading = True
+        self.reader = reader
         try:
-            yield self
+            if reader._closed:
+                reader._forget()  # a reader in a thread may have moved on while it was closed
+            if reader._link.next is not None:
+                yield
+            while reader._link.next is None:
+                yield self
         except BaseException:
-            parking.leave(self)
+            self.leave()
             raise
         finally:
-            self._callback = _nobody  # so that the task is not kept
+            self.reader = None
+            reader._reading = False
 
-    @coroutine
-    def checkpoint(self) -> Generator[None, None, None]:
-        yield
+    def leave(self) -> None:
+        self._parking.leave(self)
+        self._wakeup = _nobody
+        self.result = _NOTHING
 
     def wake(self) -> None:
         self._parking.call(self._wake)
 
     def _wake(self) -> None:
         if self._parking.leave(self):
-            self.resume()
-
-    def resume(self) -> None:
-        """Run the task up to its next wait. The waiter has left the parking before."""
-        self._context.run(self._callback, self)
-
-    # The protocol of asyncio.Future, as far as tasks use it.
-
-    def get_loop(self) -> AbstractEventLoop:
-        return self._parking.loop
+            wakeup, self._wakeup = self._wakeup, _nobody
+            self._context.run(wakeup, self)
 
     def add_done_callback(
-        self, callback: Callable[[AsyncioWaiter], object], *, context: Context
+        self, wakeup: Callable[[AsyncioWaiter], object], *, context: Context
     ) -> None:
-        self._callback = callback
+        self._asyncio_future_blocking = True  # for the next time
+        self._wakeup = wakeup
         self._context = context
+        reader = self.reader
+        parking = self._parking
+        parking.parked[self] = reader
+        if not parking.queued:
+            parking.enqueue()
+        if reader._link.next is not None or reader._closed:  # looked again, by J1
+            self._loop.call_soon(self._wake, context=_NOWHERE)
 
     def cancel(self, msg: object = None) -> bool:
         if not self._parking.leave(self):
             return False  # it is being woken; the task remembers, and cancels when it runs
-        self._cancelled = CancelledError() if msg is None else CancelledError(msg)
-        self._parking.loop.call_soon(self._callback, self, context=self._context)
+        self.result = partial(_raise, CancelledError() if msg is None else CancelledError(msg))
+        self._loop.call_soon(self._wakeup, self, context=self._context)
         return True
 
-    def result(self) -> None:
-        if self._cancelled is not None:
-            cancelled, self._cancelled = self._cancelled, None
-            raise cancelled
+
+def _nobody(waiter: AsyncioWaiter) -> None:
+    """Stands where no task waits."""
+
+
+def _raise(error: BaseException) -> None:
+    raise error
+
+
+_NOWHERE: Final = Context()
+_NOTHING: Final = bool  # called without arguments, does nothing
 
 
 class AsyncioParking(Parking[AsyncioWaiter]):
@@ -125,26 +148,31 @@ class AsyncioParking(Parking[AsyncioWaiter]):
                 raise
 
     def resume(self) -> None:
-        self._wake(self.ready())
+        self.queued = False
+        parked, self.parked = self.parked, {}
+        self._wake(iter(parked.items()))
 
-    def _wake(self, waiters: list[AsyncioWaiter]) -> None:
+    def _wake(self, parked: Iterator[tuple[AsyncioWaiter, Reader]]) -> None:
         deadline = monotonic() + _SLICE
         passed = 0
+        more = True
         try:
-            for waiter in waiters:
+            for waiter, reader in parked:
+                if reader._link.next is None:
+                    self.enter(waiter, reader)
+                else:
+                    wakeup, waiter._wakeup = waiter._wakeup, _nobody
+                    waiter._context.run(wakeup, waiter)
                 passed += 1
-                if self.leave(waiter):
-                    waiter.resume()
                 if not passed & _CLOCK and monotonic() > deadline:
                     break
+            else:
+                more = False
         finally:
             # Also after a SystemExit in one of the tasks, which must not leave others asleep.
-            if passed < len(waiters):
-                self.loop.call_soon(self._wake, waiters[passed:], context=self._context)
+            if more:
+                self.loop.call_soon(self._wake, parked, context=self._context)
 
 
 def _runs_a_task(loop: AbstractEventLoop) -> bool:
-    try:
-        return get_running_loop() is loop and current_task(loop) is not None
-    except RuntimeError:
-        return False
+    return running_loop() is loop and current_task(loop) is not None

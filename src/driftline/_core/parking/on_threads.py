@@ -7,24 +7,34 @@ A thread that stops waiting for another reason looks whether it was called, and 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Awaitable
 from contextlib import suppress
 from threading import Lock
 from typing import Any
 
-from driftline._core.parking.base import Parking, Reader
+from driftline._core.parking.base import NO_LOOP, Parking, Reader
 
 
 class ThreadWaiter:
     """Where a subscription waits that a thread reads."""
 
-    __slots__ = ("_lock", "_parking")
+    __slots__ = ("_lock", "_parking", "reader")
+
+    loop: object = NO_LOOP
 
     def __init__(self, parking: ThreadParking) -> None:
+        self.reader: Reader | None = None
         self._parking = parking
         self._lock = Lock()
         self._lock.acquire()
 
-    def wait(self, reader: Reader, timeout: float) -> None:
+    def wait(self, reader: Reader) -> Awaitable[None]:
+        return reader._settle().wait(reader)  # a task reads what a thread has read before
+
+    def leave(self) -> None:
+        self._parking.leave(self)
+
+    def block(self, reader: Reader, timeout: float) -> None:
         """Wait until the reader's link leads on, or at most `timeout` seconds; -1 is for ever.
 
         May also return for no reason.
