@@ -21,6 +21,13 @@ __all__ = [
     "View",
 ]
 
-for _name in __all__:  # what users see in errors and documentation is where they import it from
-    globals()[_name].__module__ = __name__
-del _name
+for _public in (
+    Message,
+    Position,
+    Subscription,
+    SubscriptionStatistics,
+    Topic,
+    TopicStatistics,
+    View,
+):  # what users see in errors and documentation is where they import it from
+    _public.__module__ = __name__

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Awaitable, Callable, Generator, Hashable
+from collections.abc import Callable, Generator, Hashable
 from functools import partial
 from threading import TIMEOUT_MAX
 from time import monotonic
@@ -86,7 +86,10 @@ class Subscription(ObjectReceiveStream[T]):
         "_waiter",
     )
 
-    _waiter: TaskWaiter
+    _link: Link[T]
+    _reading: bool  # whether a task or thread waits
+    _closed: bool
+    _waiter: TaskWaiter | ThreadWaiter  # of whoever read last
 
     def __init__(self, topic: Topic[T], link: Link[T], seq: int, name: str | None) -> None:
         """Not for users: `Topic.subscribe` makes subscriptions."""
@@ -122,7 +125,7 @@ class Subscription(ObjectReceiveStream[T]):
             raise anyio.EndOfStream from None
 
     @coroutine
-    def __anext__(self) -> Generator[Any, Any, T]:  # type: ignore[override]
+    def __anext__(self) -> Generator[Any, Any, T]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Like `receive`, but a topic closed without error ends the iteration."""
         # A generator that yields to the event loop itself: each coroutine in between would cost a
         # tenth of a wake-up. To make a task of one step, use `receive`.
@@ -151,7 +154,7 @@ class Subscription(ObjectReceiveStream[T]):
             if following is END:
                 raise self._end(StopAsyncIteration)
             link = self._link
-        self._link = following
+        self._link = following  # type: ignore[assignment]
         self._received += 1
         return link.value
 
@@ -450,7 +453,7 @@ class Subscription(ObjectReceiveStream[T]):
 
     def _take(self) -> T:
         link = self._link
-        self._link = link.next  # type: ignore[assignment]
+        self._link = link.next or END
         self._received += 1
         return link.value
 

@@ -26,12 +26,10 @@ K5. Close takes its place in the inbox like a message. What comes behind it is r
 from __future__ import annotations
 
 import os
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from secrets import token_urlsafe
 from time import monotonic, time
-from types import SimpleNamespace
 from typing import Any, Final, Generic, TypeVar
 from weakref import WeakSet, ref
 
@@ -39,6 +37,7 @@ import anyio
 
 from driftline._core.link import END, Hold, Link
 from driftline._core.parking import WaitingRoom
+from driftline._core.report import report
 from driftline._core.statistics import TopicStatistics
 from driftline._core.subscription import Subscription
 
@@ -146,7 +145,8 @@ class Topic(Generic[T]):
             last = link
         hold = Hold(first)
         self._append(collected[0], sizes, first, last, len(collected))
-        del first  # so that, if nobody subscribes, `hold` frees the messages one by one
+        del first
+        hold.free()  # all of it, one by one, if nobody subscribes
 
     def close(self, error: BaseException | None = None) -> None:
         """End the topic: readers get what they have not read yet, and then the end.
@@ -193,23 +193,26 @@ class Topic(Generic[T]):
     def _link_inbox(self) -> None:
         """Link what is in the inbox, unless somebody is at it, and wake those who wait."""
         inbox, turn, waiting = self._inbox, self._turn, self._waiting
-        while inbox:
-            try:
-                del turn[0]
-            except IndexError:
-                return
-            try:
-                while inbox:
-                    self._link_first()
-                if waiting.queue:
-                    waiting.wake()
-            except Exception as error:
-                # What is in the inbox stays there and will be linked (K2), so this must not
-                # reach the publisher as if it had been refused.
-                _report(error, self)
-                return
-            finally:
-                turn[:] = _TURN
+        try:
+            while inbox:
+                try:
+                    del turn[0]
+                except IndexError:
+                    return
+                try:
+                    while inbox:
+                        self._link_first()
+                    if waiting.queue:
+                        waiting.wake()
+                finally:
+                    turn[:] = _TURN
+        except Exception as error:
+            # What is in the inbox stays there and will be linked (K2), so this must not look to
+            # the publisher as if it had been refused.
+            report(error, "what was published last is linked with the next message, on", self)
+        except BaseException:
+            self._link_inbox()  # what a signal handler has interrupted was not only its own
+            raise
 
     def _link_first(self) -> None:
         """Link the first entry of the inbox, and take it out. Only who has the turn may."""
@@ -231,8 +234,11 @@ class Topic(Generic[T]):
                 self._end = end  # before the message can be seen (K3)
                 link.next = first
                 if count > 1:
-                    hold = Hold(link)  # likewise, if this thread links what another published
+                    hold = Hold(link)
                     del link, first
+                    self._inbox.popleft()
+                    hold.free()  # likewise, if this thread links what another has published
+                    return
         self._inbox.popleft()
 
     # Subscribing.
@@ -320,19 +326,6 @@ def _stamp(link: Link[Any], now: float, before: int, sizes: Sequence[int]) -> No
         assert link.next is not None
         link = link.next
     link.before = before + last
-
-
-def _report(error: Exception, topic: Topic[Any]) -> None:
-    """Report what nobody can be given as an exception, as Python does for finalizers."""
-    sys.unraisablehook(
-        SimpleNamespace(
-            exc_type=type(error),
-            exc_value=error,
-            exc_traceback=error.__traceback__,
-            err_msg="a reader could not be woken after publishing on",
-            object=topic,
-        )
-    )
 
 
 _topics: WeakSet[Topic[Any]] = WeakSet()

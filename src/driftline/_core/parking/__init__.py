@@ -32,21 +32,21 @@ much); a lock (a finalizer or signal handler that publishes would wait for itsel
 from __future__ import annotations
 
 import sys
-from asyncio import _get_running_loop as running_loop
 from asyncio import current_task, get_running_loop
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from driftline._core.parking.base import UNSETTLED as UNSETTLED
 from driftline._core.parking.base import Parking, TaskWaiter
 from driftline._core.parking.on_asyncio import AsyncioParking
-from driftline._core.parking.on_threads import ThreadParking, ThreadWaiter
+from driftline._core.parking.on_asyncio import running_loop as running_loop
+from driftline._core.parking.on_threads import ThreadParking
+from driftline._core.parking.on_threads import ThreadWaiter as ThreadWaiter
+from driftline._core.report import report
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
-
     from trio.lowlevel import TrioToken
 
 _THREADS = 0  # no object has this id
@@ -58,9 +58,9 @@ class WaitingRoom:
     __slots__ = ("_parkings", "queue")
 
     def __init__(self) -> None:
-        self.queue: deque[Parking] = deque()
+        self.queue: deque[Parking[Any]] = deque()
         # By the id of what they wait on, which lives as long as its parking does.
-        self._parkings: WeakValueDictionary[int, Parking] = WeakValueDictionary()
+        self._parkings: WeakValueDictionary[int, Parking[Any]] = WeakValueDictionary()
 
     def wake(self) -> None:
         """Have everybody woken whose message has come, each on its own loop.
@@ -69,8 +69,13 @@ class WaitingRoom:
         """
         # Not "while": a loop that is quick to wait again would be called for nothing.
         for _ in range(len(self.queue)):
-            self.queue[0].call()  # and only then out of the queue, in case this is interrupted
-            self.queue.popleft()
+            try:
+                self.queue[0].call()  # and only then out of the queue, in case of an interruption
+            except Exception as error:
+                report(error, "readers will be woken with the next message, not now, in", self)
+                self.queue.rotate(-1)
+            else:
+                self.queue.popleft()
 
     def task(self) -> TaskWaiter:
         """Return a new waiter for the event loop that runs the caller.
@@ -80,7 +85,7 @@ class WaitingRoom:
         """
         token = _running_trio()
         if token is not None:
-            from driftline._core.parking.on_trio import TrioParking  # noqa: PLC0415
+            from driftline._core.parking.on_trio import TrioParking
 
             parking = self._parkings.get(id(token))
             if not isinstance(parking, TrioParking):

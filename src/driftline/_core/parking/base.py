@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ class Reader(Protocol):
             anyio.BusyResourceError: a task or thread is waiting.
             RuntimeError: no event loop runs the caller.
         """
+        ...
 
 
 class TaskWaiter(Protocol):
@@ -45,10 +45,13 @@ class TaskWaiter(Protocol):
     def leave(self) -> None:
         """Stand in the parking no more."""
 
-    def wait(self, reader: Reader) -> Awaitable[None]:
+    def wait(self, reader: Reader) -> Any:
         """Return when the reader's link leads on, and not before others had a chance to run.
 
-        Meanwhile its `_reading` is True. A cancelled wait has changed nothing. Raises what `Reader._settle` does.
+        To be awaited, or delegated to with `yield from`, for which there is no type.
+
+        Meanwhile its `_reading` is True. A cancelled wait has changed nothing. Raises what
+        `Reader._settle` does.
         """
 
     def wake(self) -> None:
@@ -67,7 +70,7 @@ class Unsettled:
     def leave(self) -> None:
         pass
 
-    def wait(self, reader: Reader) -> Awaitable[None]:
+    def wait(self, reader: Reader) -> Any:
         return reader._settle().wait(reader)
 
     def wake(self) -> None:

@@ -7,7 +7,6 @@ A thread that stops waiting for another reason looks whether it was called, and 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable
 from contextlib import suppress
 from threading import Lock
 from typing import Any
@@ -28,7 +27,7 @@ class ThreadWaiter:
         self._lock = Lock()
         self._lock.acquire()
 
-    def wait(self, reader: Reader) -> Awaitable[None]:
+    def wait(self, reader: Reader) -> Any:
         return reader._settle().wait(reader)  # a task reads what a thread has read before
 
     def leave(self) -> None:

@@ -32,7 +32,7 @@ from trio.lowlevel import (
     wait_task_rescheduled,
 )
 
-from driftline._core.parking.base import Parking, Reader
+from driftline._core.parking.base import NO_LOOP, Parking, Reader
 
 _SLICE: Final = 1000  # tasks that are rescheduled before the others get a turn
 
@@ -42,12 +42,13 @@ class TrioWaiter:
 
     __slots__ = ("_parking", "task")
 
+    # What to yield to trio is known to trio alone.
+    loop: object = NO_LOOP
+    reader: Reader | None = None
+
     def __init__(self, parking: TrioParking) -> None:
         self._parking = parking
         self.task: Task | None = None
-
-    def stand(self, reader: Reader) -> bool:
-        return False  # what to yield to trio is known to trio alone
 
     def leave(self) -> None:
         self._parking.leave(self)
