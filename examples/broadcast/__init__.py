@@ -1,0 +1,5 @@
+"""Seven ways to send the same message to many WebSocket clients.
+
+In reading order: ``patterns`` (the seven ways), ``stamp`` (number and time on each message),
+``lines`` (the input), ``server``, ``client``, ``report`` (what a client measured), ``demo``.
+"""

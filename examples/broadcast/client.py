@@ -1,0 +1,168 @@
+"""Many WebSocket clients in one program, some of them slow, and what each of them got."""
+
+import argparse
+import asyncio
+import socket
+import sys
+from collections.abc import Sequence
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidURI
+from websockets.uri import parse_uri
+
+from examples.broadcast.report import Received, report
+from examples.broadcast.stopping import stop_signals
+
+EXAMPLES = """\
+examples:
+  python -m examples.broadcast.client ws://127.0.0.1:8765 --clients 10 --slow 2
+      ten clients, two of them slow, until the server ends or Ctrl-C
+  python -m examples.broadcast.client ws://127.0.0.1:8765 --seconds 10 --slow-delay 0.5
+      one client that rests half a second after each message, for ten seconds
+
+Latency and missed messages can be told if the server runs with --timestamp.
+"""
+
+
+async def connect_as(url: str, name: str, *, slow: bool) -> ClientConnection:
+    """Connect under ``name``; a slow client gets the smallest buffers that work well.
+
+    Without that the kernel and websockets would read ahead for it, and its slowness would remain
+    invisible until they have taken megabytes.
+    """
+    uri = parse_uri(url)
+    named = url if uri.path.strip("/") else f"{url.rstrip('/')}/{name.replace(' ', '%20')}"
+    connection = await _open_socket(uri.host, uri.port, slow)
+    try:
+        return await connect(
+            named,
+            sock=connection,
+            proxy=None,
+            compression=None,
+            max_queue=1 if slow else 16,
+        )
+    except BaseException:
+        connection.close()
+        raise
+
+
+async def _open_socket(host: str, port: int, slow: bool) -> socket.socket:
+    """A connected socket; the size of its buffer must be set before it connects."""
+    loop = asyncio.get_running_loop()
+    addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    error: OSError | None = None
+    for family, kind, protocol, _, address in addresses:
+        connection = socket.socket(family, kind, protocol)
+        connection.setblocking(False)
+        if slow:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        try:
+            await loop.sock_connect(connection, address)
+        except OSError as failure:
+            error = failure
+            connection.close()
+        except BaseException:
+            connection.close()
+            raise
+        else:
+            return connection
+    raise error or OSError(f"{host} has no address")
+
+
+async def receive_all(
+    websocket: ClientConnection, received: Received, *, delay: float = 0, most: int | None = None
+) -> None:
+    """Receive until the server ends, or ``most`` messages; rest ``delay`` seconds after each."""
+    try:
+        while most is None or received.messages < most:
+            received.take(await websocket.recv(decode=True))
+            if delay:
+                await asyncio.sleep(delay)
+    except ConnectionClosed as closed:
+        received.ending = (
+            f"closed by the server: {closed.rcvd.code}" if closed.rcvd else "cut off by the server"
+        )
+    finally:
+        # At once: a polite close() of a slow client would first read all that is on its way.
+        websocket.transport.abort()
+
+
+async def run(options: argparse.Namespace) -> list[Received]:
+    """Connect all clients, then receive until the server ends, the time is over, or Ctrl-C."""
+    clients = [
+        Received(f"slow {number}", slow=True)
+        if number <= options.slow
+        else Received(f"fast {number - options.slow}")
+        for number in range(1, options.clients + 1)
+    ]
+    with stop_signals() as stop:
+        websockets = [
+            await connect_as(options.url, client.name, slow=client.slow) for client in clients
+        ]
+        print(f"{len(clients)} clients connected to {options.url}", flush=True)
+        receiving = [
+            asyncio.create_task(
+                receive_all(
+                    websocket,
+                    client,
+                    delay=options.slow_delay if client.slow else 0,
+                    most=options.messages,
+                )
+            )
+            for client, websocket in zip(clients, websockets, strict=True)
+        ]
+        all_done = asyncio.create_task(asyncio.wait(receiving))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait(
+            [all_done, stopping], timeout=options.seconds, return_when=asyncio.FIRST_COMPLETED
+        )
+        for task in (all_done, stopping, *receiving):
+            task.cancel()
+        await asyncio.wait(receiving)
+    return clients
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m examples.broadcast.client",
+        description="Connect many WebSocket clients and tell what each received, and how late.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("url", metavar="URL", help="as the server printed it, for example ws://127.0.0.1:8765")
+    add("--clients", type=int, default=1, metavar="N", help="how many (default: %(default)s)")
+    add("--slow", type=int, default=0, metavar="K", help="how many of them are slow (default: 0)")
+    add(
+        "--slow-delay",
+        type=float,
+        default=0.05,
+        metavar="S",
+        help="seconds that a slow client rests after each message (default: %(default)s)",
+    )
+    add("--messages", type=int, metavar="M", help="each client leaves after M messages")
+    add("--seconds", type=float, metavar="T", help="all clients leave after T seconds")
+    options = parser.parse_args(arguments)
+    if not 0 <= options.slow <= options.clients:
+        parser.error(f"--slow {options.slow} does not fit --clients {options.clients}")
+    return options
+
+
+def main() -> str | None:
+    """Run the clients; return what went wrong, if anything did."""
+    options = parse()
+    try:
+        clients = asyncio.run(run(options))
+    except InvalidURI:
+        return f"not a WebSocket URL: {options.url}\nIt looks like this: ws://127.0.0.1:8765"
+    except (InvalidHandshake, InvalidMessage) as error:
+        return f"{options.url} answers, but not as a WebSocket server: {error}"
+    except OSError as error:
+        return f"cannot connect to {options.url}: {error}\nIs the server running there?"
+    print("\n".join(report(clients)))
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,249 @@
+"""Seven ways to send one message to every connected WebSocket client.
+
+The first six are the ideas of the "Broadcasting messages" page of the websockets documentation,
+in its order; the seventh is driftline. They all have the face of `Pattern`, so that one server can
+run any of them, and the difference between two patterns is the difference between two classes.
+"""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import TypeAlias
+from urllib.parse import unquote
+
+from websockets.asyncio.server import ServerConnection, broadcast
+from websockets.exceptions import ConnectionClosed
+
+from driftline import Topic
+
+
+class Pattern(ABC):
+    """What the server asks of a pattern."""
+
+    @abstractmethod
+    async def serve(self, websocket: ServerConnection) -> None:
+        """Serve one client, from this moment until `finish`; cancelled when the client leaves.
+
+        It takes the client's place before it first waits: what is broadcast afterwards arrives.
+        """
+
+    @abstractmethod
+    async def broadcast(self, message: str) -> None:
+        """Send ``message`` to every client now served."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Nothing more will be broadcast: each `serve` returns when its client has everything."""
+
+    def lags(self) -> list[tuple[str, int, float]] | None:
+        """Name, messages behind and seconds behind of each client; None if it cannot be known."""
+        return None
+
+
+class _ToEachClient(Pattern):
+    """What the first four have in common: a set of clients, and a loop over it."""
+
+    def __init__(self) -> None:
+        self.clients: set[ServerConnection] = set()
+        self.finished = asyncio.Event()
+
+    async def serve(self, websocket: ServerConnection) -> None:
+        self.clients.add(websocket)
+        try:
+            await self.finished.wait()
+        finally:
+            self.clients.discard(websocket)
+
+    def finish(self) -> None:
+        self.finished.set()
+
+
+async def _send(websocket: ServerConnection, message: str) -> None:
+    """Send, unless the client left a moment ago: then it is no longer one of "all clients"."""
+    with suppress(ConnectionClosed):
+        await websocket.send(message)
+
+
+class Naive(_ToEachClient):
+    """Send to one client after the other, and wait for each.
+
+    One client whose write buffer is full stops the message for everybody behind it.
+    """
+
+    async def broadcast(self, message: str) -> None:
+        for websocket in list(self.clients):  # a copy: clients come and go during the waiting
+            await _send(websocket, message)
+
+
+class Task(_ToEachClient):
+    """Start one task per client and message, and wait for none.
+
+    Behind a slow client tasks pile up without bound, and only habit keeps them in order.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sending: set[asyncio.Task[None]] = set()  # the loop itself holds tasks only weakly
+
+    async def serve(self, websocket: ServerConnection) -> None:
+        await super().serve(websocket)
+        if self.sending:
+            await asyncio.wait(set(self.sending))
+
+    async def broadcast(self, message: str) -> None:
+        for websocket in self.clients:
+            task = asyncio.create_task(_send(websocket, message))
+            self.sending.add(task)
+            task.add_done_callback(self.sending.discard)
+
+
+class Wait(_ToEachClient):
+    """Start one task per client, and wait until the last one is done.
+
+    The order is certain, and everybody gets messages at the pace of the slowest client.
+    """
+
+    async def broadcast(self, message: str) -> None:
+        if self.clients:
+            await asyncio.wait([asyncio.create_task(_send(each, message)) for each in self.clients])
+
+
+class Default(_ToEachClient):
+    """Write into every client's buffer with `websockets.broadcast()`, and never wait.
+
+    The cheapest loop; the write buffer of a client that stops reading grows without bound.
+    """
+
+    async def broadcast(self, message: str) -> None:
+        broadcast(self.clients, message)
+
+
+class Queue(Pattern):
+    """Put the message on one queue per client; a relay for each client takes it from there.
+
+    One queue entry per message and client; what a full queue drops, nobody is told.
+    """
+
+    queue_limit = 10_000  # messages; one more, and the client skips its oldest
+    batch_above = 10  # messages waiting: then they leave together, one per line of one frame
+    buffer_above = 1024  # bytes still unsent: the network is slow, so fewer and larger frames help
+
+    def __init__(self) -> None:
+        self.queues: set[asyncio.Queue[str | None]] = set()
+
+    async def serve(self, websocket: ServerConnection) -> None:
+        queue: asyncio.Queue[str | None] = asyncio.Queue()
+        self.queues.add(queue)
+        try:
+            await self._relay(queue, websocket)
+        finally:
+            self.queues.discard(queue)
+
+    async def _relay(self, queue: asyncio.Queue[str | None], websocket: ServerConnection) -> None:
+        while (message := await queue.get()) is not None:
+            batch = [message]
+            unsent = websocket.transport.get_write_buffer_size()
+            if queue.qsize() > self.batch_above or unsent > self.buffer_above:
+                while not queue.empty() and len(batch) < 100:
+                    if (message := queue.get_nowait()) is None:
+                        queue.put_nowait(None)  # the end mark: the last in the queue, as before
+                        break
+                    batch.append(message)
+            await websocket.send("\n".join(batch))
+
+    async def broadcast(self, message: str) -> None:
+        for queue in self.queues:
+            if queue.qsize() >= self.queue_limit:
+                queue.get_nowait()
+            queue.put_nowait(message)
+
+    def finish(self) -> None:
+        for queue in self.queues:
+            queue.put_nowait(None)
+
+
+_Link: TypeAlias = "asyncio.Future[tuple[str | None, _Link]]"
+
+
+class PubSub(Pattern):
+    """Fill the last future of a linked list and append an empty one; each client walks the list.
+
+    No set of clients, no queues, one order; how far behind a client is, nothing can tell.
+    """
+
+    def __init__(self) -> None:
+        self.last: _Link = asyncio.Future()
+
+    def _publish(self, value: str | None) -> None:
+        filled, self.last = self.last, asyncio.Future()
+        filled.set_result((value, self.last))
+
+    async def _subscribe(self) -> AsyncIterator[str]:
+        link = self.last
+        while True:
+            # All clients wait for the same future: without the shield, cancelling one of them
+            # would cancel that future, and with it every other client.
+            value, link = await asyncio.shield(link)
+            if value is None:
+                return
+            yield value
+
+    async def serve(self, websocket: ServerConnection) -> None:
+        async for message in self._subscribe():
+            await websocket.send(message)
+
+    async def broadcast(self, message: str) -> None:
+        self._publish(message)
+
+    def finish(self) -> None:
+        self._publish(None)
+
+
+class Driftline(Pattern):
+    """Publish to a topic; each client iterates over the topic at its own pace.
+
+    One link per message for all clients together; the lag of each can be read at any time.
+    """
+
+    def __init__(self) -> None:
+        self.topic = Topic[str]("broadcast", sizeof=len)
+        self.arrivals = 0
+
+    async def serve(self, websocket: ServerConnection) -> None:
+        self.arrivals += 1
+        name = _name_in_path(websocket) or f"client {self.arrivals}"
+        async with self.topic.subscribe(name=name) as subscription:
+            async for message in subscription:
+                await websocket.send(message)
+
+    async def broadcast(self, message: str) -> None:
+        self.topic.publish(message)
+
+    def finish(self) -> None:
+        self.topic.close()
+
+    def lags(self) -> list[tuple[str, int, float]]:
+        return [
+            (subscription.name or "?", subscription.lag, subscription.lag_seconds)
+            for subscription in self.topic.subscriptions()
+        ]
+
+
+def _name_in_path(websocket: ServerConnection) -> str:
+    """The name that a client gives itself: "ada" for ``ws://localhost:8765/ada``."""
+    path = websocket.request.path if websocket.request else ""
+    name = unquote(path.partition("?")[0].strip("/"))
+    # It will be printed on our terminal, and it comes from a stranger.
+    return "".join(letter for letter in name if letter.isprintable())[:20]
+
+
+PATTERNS: dict[str, type[Pattern]] = {
+    "naive": Naive,
+    "task": Task,
+    "wait": Wait,
+    "default": Default,
+    "queue": Queue,
+    "pubsub": PubSub,
+    "driftline": Driftline,
+}
