@@ -8,8 +8,8 @@ from driftline._core.message import Position as Position
 from driftline._core.statistics import SubscriptionStatistics as SubscriptionStatistics
 from driftline._core.statistics import TopicStatistics as TopicStatistics
 from driftline._core.subscription import Subscription as Subscription
-from driftline._core.subscription import View as View
 from driftline._core.topic import Topic as Topic
+from driftline._core.views import View as View
 
 __all__ = [
     "Message",

@@ -62,30 +62,19 @@ END: Final[Link[Any]] = Link()
 def after(link: Link[T], most: int) -> tuple[Link[T], int]:
     """Return the link that `most` messages lead to from here, or all there are, and how many."""
     count = 0
-    while count < most:
-        following = link.next
-        if following is None or following is END:
-            break
-        link = following
+    while count < most and link.next is not None and link.next is not END:
+        link = link.next
         count += 1
     return link, count
 
 
-def newest(link: Link[T], most: int) -> tuple[Link[T], int]:
-    """Return the last filled link, or the one `most` messages on, and how many lie between.
-
-    The link given is filled.
-    """
-    count = 0
-    while count < most:
-        following = link.next
-        assert following is not None
-        beyond = following.next
-        if beyond is None or beyond is END:
-            break
-        link = following
-        count += 1
-    return link, count
+def values(link: Link[T], most: int) -> list[T]:
+    """Return the messages from this link on, `most` or all there are."""
+    found: list[T] = []
+    while len(found) < most and link.next is not None and link.next is not END:
+        found.append(link.value)
+        link = link.next
+    return found
 
 
 def _references_of_an_only_holder() -> int:

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from driftline._core.subscription import Subscription
+    from driftline._core.topic import Topic
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,19 @@ class SubscriptionStatistics:
     skipped: int
     """Messages passed over by choice."""
 
+    @classmethod
+    def of(cls, subscription: Subscription[Any]) -> SubscriptionStatistics:
+        """Return those of a subscription, as it is now."""
+        return cls(
+            topic=subscription.topic.name,
+            name=subscription.name,
+            lag=subscription.lag,
+            lag_seconds=subscription.lag_seconds,
+            lag_bytes=subscription.lag_bytes,
+            received=subscription.received,
+            skipped=subscription.skipped,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class TopicStatistics:
@@ -39,3 +57,16 @@ class TopicStatistics:
     """Whether the topic was closed."""
     subscriptions: tuple[SubscriptionStatistics, ...]
     """The live subscriptions, those with the largest lag first."""
+
+    @classmethod
+    def of(cls, topic: Topic[Any]) -> TopicStatistics:
+        """Return those of a topic, as it is now."""
+        rows = [subscription.statistics() for subscription in topic.subscriptions()]
+        end, published = topic._end
+        return cls(
+            name=topic.name,
+            published=published,
+            published_bytes=None if topic._sizeof is None else end.before,
+            closed=topic.closed,
+            subscriptions=tuple(sorted(rows, key=lambda row: row.lag, reverse=True)),
+        )

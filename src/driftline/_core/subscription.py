@@ -11,21 +11,19 @@ S3. No frame that can be kept by a traceback (one that awaits or raises) has a l
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Callable, Generator, Hashable
-from functools import partial
-from threading import TIMEOUT_MAX
 from time import monotonic
-from types import TracebackType, coroutine
-from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
+from types import coroutine
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import anyio
 from anyio.abc import ObjectReceiveStream
 
-from driftline._core.link import END, Hold, Link, after, newest
+from driftline._core import views
+from driftline._core.link import END, Hold, Link, after
 from driftline._core.message import Message, Position
-from driftline._core.parking import UNSETTLED, ThreadWaiter, event_loop_here, running_loop, soon
+from driftline._core.parking import UNSETTLED, ThreadWaiter, let_go, running_loop
 from driftline._core.statistics import SubscriptionStatistics
 
 if TYPE_CHECKING:
@@ -33,25 +31,10 @@ if TYPE_CHECKING:
     from driftline._core.topic import Topic
 
 T = TypeVar("T")
-V = TypeVar("V")
 K = TypeVar("K", bound=Hashable)
-
-_EVERY: Final = 127  # a mask: of messages that are ready, every 128th is a checkpoint
-_MOST: Final = 10_000  # messages taken in one step; they take about a millisecond
-_SLICE: Final = 1_000  # messages freed in one step; they may be large
 
 _CLOSED: Final[Link[Any]] = Link()
 _CLOSED.next = END
-
-
-def let_go(hold: Hold) -> None:
-    """Free what is held; if it is much, in slices, between which the event loop has its turns.
-
-    Where no event loop runs, it is all done here.
-    """
-    while not hold.free(_SLICE):
-        if soon(partial(let_go, hold)):
-            return
 
 
 class Subscription(ObjectReceiveStream[T]):
@@ -87,8 +70,6 @@ class Subscription(ObjectReceiveStream[T]):
     )
 
     _link: Link[T]
-    _reading: bool  # whether a task or thread waits
-    _closed: bool
     _waiter: TaskWaiter | ThreadWaiter  # of whoever read last
 
     def __init__(self, topic: Topic[T], link: Link[T], seq: int, name: str | None) -> None:
@@ -100,7 +81,7 @@ class Subscription(ObjectReceiveStream[T]):
         self._received = 0
         self._skipped = 0
         self._closed = False
-        self._reading = False
+        self._reading = False  # whether a task or thread waits
         self._waiter = UNSETTLED
 
     # Reading.
@@ -131,7 +112,7 @@ class Subscription(ObjectReceiveStream[T]):
         # tenth of a wake-up. To make a task of one step, use `receive`.
         link = self._link
         following = link.next
-        if following is None or following is END or not self._received & _EVERY:
+        if following is None or following is END or not self._received & views.EVERY:
             del link  # S3
             waiter = self._waiter
             if following is None and waiter.loop is running_loop() and not self._reading:
@@ -200,21 +181,20 @@ class Subscription(ObjectReceiveStream[T]):
 
     # Other ways to read.
 
-    def batches(self, max_size: int | None = None) -> View[list[T]]:
+    def batches(self, max_size: int | None = None) -> views.View[list[T]]:
         """Iterate over lists of everything that is ready, waiting once for each list.
 
         Args:
             max_size: messages in a list at most, 1 or more. Without it a list has 10,000 at
                 most, so that a long backlog comes in several, between which other tasks run.
         """
-        most = _MOST if max_size is None else _count(max_size, "max_size", 1)
-        return View(self, partial(self._take_batch, most), 0)
+        return views.batches(self, max_size)
 
-    def latest(self) -> View[T]:
+    def latest(self) -> views.View[T]:
         """Iterate over the newest message each time. Those passed over count as skipped."""
-        return View(self, self._take_latest, 0)
+        return views.latest(self)
 
-    def latest_by(self, key: Callable[[T], K]) -> View[dict[K, T]]:
+    def latest_by(self, key: Callable[[T], K]) -> views.View[dict[K, T]]:
         """Iterate over dictionaries of the newest message for each key since the last time.
 
         Each has what up to 10,000 messages leave. Those replaced by newer ones count as skipped.
@@ -223,11 +203,11 @@ class Subscription(ObjectReceiveStream[T]):
             key: returns what a message is about. If it raises, iterating raises that, and none
                 of these messages is consumed; to pass over the first of them, `skip(1)`.
         """
-        return View(self, partial(self._take_latest_by, key), 0)
+        return views.latest_by(self, key)
 
-    def messages(self) -> View[Message[T]]:
+    def messages(self) -> views.View[Message[T]]:
         """Iterate over messages with their topic, number and time."""
-        return View(self, self._take_message, _EVERY)
+        return views.messages(self)
 
     # Moving.
 
@@ -240,7 +220,7 @@ class Subscription(ObjectReceiveStream[T]):
             ValueError: `n` is negative.
             anyio.ClosedResourceError: the subscription was closed.
         """
-        n = _count(n, "n", 0)
+        views.checked_count("n", n, least=0)
         self._refuse_if_closed()
         link, count = after(self._link, n)
         self._move(link, skipped=count)
@@ -249,7 +229,7 @@ class Subscription(ObjectReceiveStream[T]):
     def skip_to_latest(self) -> int:
         """Pass over all messages but the newest, and return how many.
 
-        Cost: linear in what is passed over, about 30 ms for a million; `latest` does the same in
+        Cost: linear in what is passed over, about 60 ms for a million; `latest` does the same in
         slices.
 
         Raises:
@@ -291,12 +271,7 @@ class Subscription(ObjectReceiveStream[T]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __del__(self) -> None:
@@ -362,15 +337,7 @@ class Subscription(ObjectReceiveStream[T]):
 
     def statistics(self) -> SubscriptionStatistics:
         """Return a snapshot."""
-        return SubscriptionStatistics(
-            topic=self._topic.name,
-            name=self._name,
-            lag=self.lag,
-            lag_seconds=self.lag_seconds,
-            lag_bytes=self.lag_bytes,
-            received=self._received,
-            skipped=self._skipped,
-        )
+        return SubscriptionStatistics.of(self)
 
     def __repr__(self) -> str:
         name = "" if self._name is None else f" {self._name!r}"
@@ -383,11 +350,6 @@ class Subscription(ObjectReceiveStream[T]):
     def _seq(self) -> int:
         return self._start + self._received + self._skipped
 
-    def _must_pause(self, every: int) -> bool:
-        """Return whether `_ready` must be awaited before taking a message."""
-        following = self._link.next
-        return following is None or following is END or not self._received & every
-
     def _settle(self) -> TaskWaiter:
         """Return a waiter for where this is read now, unless somebody is reading."""
         self._refuse_if_busy()
@@ -396,29 +358,9 @@ class Subscription(ObjectReceiveStream[T]):
 
     def _ready_blocking(self, timeout: float | None) -> None:
         self._refuse_if_busy()
-        if self._has_next():
-            return
-        loop = event_loop_here()
-        if loop is not None:
-            raise RuntimeError(
-                f"this thread runs {loop}, which could not go on while it is blocked here; "
-                "use `await receive()` or `async for`, or read in another thread"
-            )
-        if timeout is not None and math.isnan(timeout):
-            raise ValueError("timeout is a number of seconds or None, not NaN")
-        deadline = math.inf if timeout is None else monotonic() + timeout
-        waiter = self._waiter
-        if not isinstance(waiter, ThreadWaiter):
-            waiter = self._waiter = self._topic._waiting.thread()
-        self._reading = True
-        try:
-            while not self._has_next():
-                remaining = deadline - monotonic()
-                if remaining <= 0:
-                    raise TimeoutError(f"no message on {self._topic.name!r} in {timeout} seconds")
-                waiter.block(self, min(remaining, TIMEOUT_MAX))
-        finally:
-            self._reading = False
+        if not self._has_next():
+            waiter = self._waiter = self._topic._waiting.thread(self._waiter)
+            waiter.block(self, timeout)
 
     def _has_next(self) -> bool:
         """Return whether there is a message to take; raise if there will be none any more."""
@@ -457,45 +399,10 @@ class Subscription(ObjectReceiveStream[T]):
         self._received += 1
         return link.value
 
-    def _take_message(self) -> Message[T]:
-        link, topic = self._link, self._topic
-        value = self._take()
-        return Message(topic.name, self._seq, link.time + topic._clock, value)
-
-    def _take_batch(self, most: int) -> list[T]:
-        values = self._peek(most)
-        self._move(after(self._link, most)[0], received=len(values))
-        return values
-
-    def _take_latest(self) -> T:
-        if self._skip_to_newest(_MOST) == _MOST:
-            raise anyio.WouldBlock  # go on after others had their turn
-        return self._take()
-
-    def _take_latest_by(self, key: Callable[[T], K]) -> dict[K, T]:
-        pending = self._peek(_MOST)
-        values = {key(value): value for value in pending}
-        link, count = after(self._link, len(pending))
-        self._move(link, received=len(values), skipped=count - len(values))
-        return values
-
-    def _peek(self, most: int) -> list[T]:
-        """Return the values of messages that are ready, without taking them."""
-        values: list[T] = []
-        link = self._link
-        following = link.next
-        while following is not None and following is not END and len(values) < most:
-            values.append(link.value)
-            link = following
-            following = link.next
-        return values
-
     def _skip_to_newest(self, most: int) -> int:
-        if self._link.next is None or self._link.next is END:
-            return 0
-        link, count = newest(self._link, most)
-        self._move(link, skipped=count)
-        return count
+        """Pass over all messages but the newest of `most`; return how many."""
+        pending = after(self._link, most)[1]
+        return self.skip(max(0, pending - 1))
 
     def _move(self, link: Link[T], *, received: int = 0, skipped: int = 0) -> None:
         hold = Hold(self._link)
@@ -505,61 +412,4 @@ class Subscription(ObjectReceiveStream[T]):
         let_go(hold)
 
     def _forget(self) -> None:
-        hold = Hold(self._link)
-        self._link = _CLOSED
-        let_go(hold)
-
-
-class View(Generic[V]):
-    """A way to read a subscription, for `async for` in a task or `for` in a thread.
-
-    It holds nothing of its own: it can be left and taken up again, and mixed with other ways to
-    read the same subscription.
-    """
-
-    __slots__ = ("_every", "_subscription", "_take")
-
-    def __init__(self, subscription: Subscription[Any], take: Callable[[], V], every: int) -> None:
-        """Not for users: the methods of `Subscription` make views."""
-        self._subscription = subscription
-        self._take = take
-        self._every = every
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> V:
-        """Return the next item, waiting for it. A cancelled call has consumed nothing."""
-        subscription = self._subscription
-        while True:
-            try:
-                if subscription._must_pause(self._every):
-                    await subscription._waiter.wait(subscription)
-                    subscription._has_next()
-                return self._take()
-            except anyio.WouldBlock:
-                continue
-            except anyio.EndOfStream:
-                raise StopAsyncIteration from None
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> V:
-        """Return the next item, blocking the thread until it is there."""
-        while True:
-            try:
-                self._subscription._ready_blocking(None)
-                return self._take()
-            except anyio.WouldBlock:
-                continue
-            except anyio.EndOfStream:
-                raise StopIteration from None
-
-
-def _count(value: int, name: str, least: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{name} is a number of messages, an int, not {value!r}")
-    if value < least:
-        raise ValueError(f"{name} is a number of messages, {least} or more, not {value}")
-    return value
+        self._move(_CLOSED)

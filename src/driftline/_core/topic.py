@@ -11,11 +11,10 @@ leaves at once: the one who has it looks into the inbox again afterwards.
 
 Invariants:
 
-K1. Only who holds the turn changes the end of the chain. The turn is a list with one item; to
-    delete the item is to take it. This is one instruction, so that no signal handler can get in
-    between taking the turn and the `try` that gives it back, as it could with a lock.
+K1. Only who holds the `Turn` changes the end of the chain.
 K2. A message that is in the inbox will be linked, by its publisher or by somebody else, unless
-    its publisher takes it back. `claim`, again a list with one item, goes to who is first.
+    its publisher takes it back. `claim`, a list with one item like a turn, goes to
+    who is first.
 K3. The number of messages grows before a reader can see the message: lag is never negative.
 K4. After every instruction here the state is one from which the next to take the turn can go on.
     So an exception that a signal handler raises in the middle costs nobody else a message.
@@ -25,13 +24,12 @@ K5. Close takes its place in the inbox like a message. What comes behind it is r
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from secrets import token_urlsafe
 from time import monotonic, time
-from typing import Any, Final, Generic, TypeVar
-from weakref import WeakSet, ref
+from typing import Any, Generic, TypeVar
+from weakref import ref
 
 import anyio
 
@@ -40,12 +38,12 @@ from driftline._core.parking import WaitingRoom
 from driftline._core.report import report
 from driftline._core.statistics import TopicStatistics
 from driftline._core.subscription import Subscription
+from driftline._core.turn import FREE, Turn
 
 T = TypeVar("T")
 
-_TURN: Final = (None,)
-
-Entry = tuple[Any, Sequence[int], list[None], Link[Any], Link[Any], int]
+Sizes = Sequence[int]
+Entry = tuple[Any, Sizes, list[None], Link[Any], Link[Any], int]
 
 
 class Topic(Generic[T]):
@@ -92,13 +90,12 @@ class Topic(Generic[T]):
         self._sizeof = sizeof
         self._end: tuple[Link[T], int] = (Link(), 0)  # the open link, and how many are before it
         self._inbox: deque[Entry] = deque()
-        self._turn = [*_TURN]
+        self._turn = Turn()
         self._waiting = WaitingRoom()
         self._closing = False
         self._subscriptions: dict[ref[Subscription[T]], None] = {}
         self._clock = time() - monotonic()
         self._epoch = token_urlsafe(6)
-        _topics.add(self)
 
     # Publishing.
 
@@ -136,16 +133,14 @@ class Topic(Generic[T]):
             self._refuse_if_closed()
             return
         sizes = () if self._sizeof is None else tuple(map(self._size, collected))
-        first: Link[T] = Link()
-        last = first
-        for value in collected[1:]:
-            link: Link[T] = Link()
-            last.value = value
-            last.next = link
-            last = link
+        links: list[Link[T]] = [Link() for _ in collected]
+        for link, following, value in zip(links, links[1:], collected[1:], strict=False):
+            link.value = value
+            link.next = following
+        first, last = links[0], links[-1]
         hold = Hold(first)
         self._append(collected[0], sizes, first, last, len(collected))
-        del first
+        del first, links
         hold.free()  # all of it, one by one, if nobody subscribes
 
     def close(self, error: BaseException | None = None) -> None:
@@ -162,9 +157,7 @@ class Topic(Generic[T]):
             self._inbox.append((error, (), [None], END, END, 0))
             self._link_inbox()
 
-    def _append(
-        self, value: T, sizes: Sequence[int], first: Link[T], last: Link[T], count: int
-    ) -> None:
+    def _append(self, value: T, sizes: Sizes, first: Link[T], last: Link[T], count: int) -> None:
         """Publish `value` and the chain from `first` to `last`, which is open: `count` in all."""
         self._refuse_if_closed()
         claim = [None]
@@ -205,7 +198,7 @@ class Topic(Generic[T]):
                     if waiting.queue:
                         waiting.wake()
                 finally:
-                    turn[:] = _TURN
+                    turn[:] = FREE
         except Exception as error:
             # What is in the inbox stays there and will be linked (K2), so this must not look to
             # the publisher as if it had been refused.
@@ -252,11 +245,11 @@ class Topic(Generic[T]):
         Args:
             name: tells who is behind, in `statistics()` and the like.
         """
-        if name is not None and not isinstance(name, str):
-            raise TypeError(f"a subscription's name is text, not {type(name).__name__}: {name!r}")
         return self._subscription(*self._end, name)
 
     def _subscription(self, link: Link[T], seq: int, name: str | None) -> Subscription[T]:
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"a subscription's name is text, not {type(name).__name__}: {name!r}")
         subscription = Subscription(self, link, seq, name)
         self._subscriptions[ref(subscription, self._subscriptions.pop)] = None
         return subscription
@@ -300,23 +293,14 @@ class Topic(Generic[T]):
         Cost: linear in the number of subscriptions. Each is a snapshot of its own moment, while
         the others go on.
         """
-        subscriptions = [subscription.statistics() for subscription in self.subscriptions()]
-        subscriptions.sort(key=lambda subscription: subscription.lag, reverse=True)
-        end, published = self._end
-        return TopicStatistics(
-            name=self._name,
-            published=published,
-            published_bytes=None if self._sizeof is None else end.before,
-            closed=self._closing,
-            subscriptions=tuple(subscriptions),
-        )
+        return TopicStatistics.of(self)
 
     def __repr__(self) -> str:
         state = ", closed" if self._closing else ""
         return f"<Topic {self._name!r}, {self.published} published{state}>"
 
 
-def _stamp(link: Link[Any], now: float, before: int, sizes: Sequence[int]) -> None:
+def _stamp(link: Link[Any], now: float, before: int, sizes: Sizes) -> None:
     """Set the time of all links but the last, which is open, and the sums of the sizes."""
     *sizes_but_last, last = sizes
     for size in sizes_but_last:
@@ -326,16 +310,3 @@ def _stamp(link: Link[Any], now: float, before: int, sizes: Sequence[int]) -> No
         assert link.next is not None
         link = link.next
     link.before = before + last
-
-
-_topics: WeakSet[Topic[Any]] = WeakSet()
-
-
-def _give_turns_back() -> None:
-    """In a forked child, replace the turns of threads that exist only in the parent."""
-    for topic in list(_topics):
-        topic._turn[:] = _TURN
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_give_turns_back)

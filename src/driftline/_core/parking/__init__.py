@@ -4,9 +4,9 @@ The problem: a subscriber that has read everything must wait, in an asyncio task
 thread; and a publisher, in any of these or in none, must wake it without waiting for anything,
 without a loop over all who wait, and without missing one that is just about to wait.
 
-The model: those who wait for one topic on one event loop stand in one `Parking`, each as a
-`Waiter`; threads stand in a parking of their own. A topic keeps a queue of the parkings that want
-to be called, `WaitingRoom`. Publishing takes them out of the queue and has each, once, `resume`
+The model: those who wait for one topic on one event loop stand in one `Parking`, each as a waiter;
+threads stand in a parking of their own. A topic has a `WaitingRoom` with a queue of the parkings
+that want to be called. Publishing takes them out of the queue and has each, once, `resume`
 on its own loop, where it wakes those whose message has come.
 
 Invariants:
@@ -31,25 +31,25 @@ much); a lock (a finalizer or signal handler that publishes would wait for itsel
 
 from __future__ import annotations
 
-import sys
-from asyncio import current_task, get_running_loop
+from asyncio import get_running_loop
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 from weakref import WeakValueDictionary
 
+from driftline._core.link import Hold
 from driftline._core.parking.base import UNSETTLED as UNSETTLED
 from driftline._core.parking.base import Parking, TaskWaiter
+from driftline._core.parking.here import running_loop as running_loop
+from driftline._core.parking.here import running_trio
 from driftline._core.parking.on_asyncio import AsyncioParking
-from driftline._core.parking.on_asyncio import running_loop as running_loop
 from driftline._core.parking.on_threads import ThreadParking
 from driftline._core.parking.on_threads import ThreadWaiter as ThreadWaiter
 from driftline._core.report import report
 
-if TYPE_CHECKING:
-    from trio.lowlevel import TrioToken
-
 _THREADS = 0  # no object has this id
+_SLICE = 1_000  # messages freed in one step; they may be large
 
 
 class WaitingRoom:
@@ -83,7 +83,7 @@ class WaitingRoom:
         Raises:
             RuntimeError: no event loop runs the caller.
         """
-        token = _running_trio()
+        token = running_trio()
         if token is not None:
             from driftline._core.parking.on_trio import TrioParking
 
@@ -97,37 +97,29 @@ class WaitingRoom:
             parking = self._parkings[id(loop)] = AsyncioParking(self.queue, loop)
         return parking.waiter()
 
-    def thread(self) -> ThreadWaiter:
-        """Return a new waiter for a thread."""
+    def thread(self, last: TaskWaiter) -> ThreadWaiter:
+        """Return a waiter for a thread: the last one, if it is, or a new one."""
+        if isinstance(last, ThreadWaiter):
+            return last
         parking = self._parkings.get(_THREADS)
         if not isinstance(parking, ThreadParking):
             parking = self._parkings[_THREADS] = ThreadParking(self.queue)
         return parking.waiter()
 
 
-def _running_trio() -> TrioToken | None:
-    """Return the token of the trio run whose task is running in this thread, if there is one."""
-    trio = sys.modules.get("trio")  # who has not imported it does not run it
-    if trio is None or not trio.lowlevel.in_trio_task():
-        return None
-    # A trio run that is a guest of asyncio, or its host: the innermost is who runs a task.
-    loop = running_loop()
-    if loop is not None and current_task(loop) is not None:
-        return None
-    token: TrioToken = trio.lowlevel.current_trio_token()
-    return token
+def let_go(hold: Hold) -> None:
+    """Free what is held; if it is much, in slices, between which the event loop has its turns.
+
+    Where no event loop runs, it is all done here.
+    """
+    while not hold.free(_SLICE):
+        if _soon(partial(let_go, hold)):
+            return
 
 
-def event_loop_here() -> str | None:
-    """Return "asyncio" or "trio" if a task of an event loop, or a callback, is running here."""
-    if _running_trio() is not None:
-        return "trio"
-    return None if running_loop() is None else "asyncio"
-
-
-def soon(callback: Callable[[], object]) -> bool:
+def _soon(callback: Callable[[], object]) -> bool:
     """Run a callback soon on the event loop of this thread; return False if there is none."""
-    token = _running_trio()
+    token = running_trio()
     if token is not None:
         token.run_sync_soon(callback)
         return True

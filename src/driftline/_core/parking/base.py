@@ -16,6 +16,10 @@ class Reader(Protocol):
     _reading: bool  # whether a task or thread is waiting
     _closed: bool
 
+    def _has_next(self) -> bool:
+        """Return whether there is a message to take. Raises what ends reading."""
+        ...
+
     def _forget(self) -> None:
         """Let go of the link, which then leads to the end."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from asyncio import AbstractEventLoop, CancelledError, current_task
-from asyncio import _get_running_loop  # unlike the public one, it never raises
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextvars import Context
@@ -13,8 +12,7 @@ from types import coroutine
 from typing import Any, Final
 
 from driftline._core.parking.base import Parking, Reader
-
-running_loop: Final = _get_running_loop
+from driftline._core.parking.here import running_loop
 
 _SLICE: Final = 0.002  # seconds for which tasks are woken before the loop gets a turn
 _CLOCK: Final = 0b111  # the clock is read for every eighth task

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import suppress
-from threading import Lock
+from math import inf, isnan
+from threading import TIMEOUT_MAX, Lock
+from time import monotonic
 from typing import Any
 
 from driftline._core.parking.base import NO_LOOP, Parking, Reader
+from driftline._core.parking.here import event_loop_here
 
 
 class ThreadWaiter:
@@ -33,19 +36,35 @@ class ThreadWaiter:
     def leave(self) -> None:
         self._parking.leave(self)
 
-    def block(self, reader: Reader, timeout: float) -> None:
-        """Wait until the reader's link leads on, or at most `timeout` seconds; -1 is for ever.
+    def block(self, reader: Reader, timeout: float | None) -> None:
+        """Wait until the reader has a message, at most `timeout` seconds if that is given.
 
-        May also return for no reason.
+        Raises:
+            RuntimeError: this thread runs an event loop.
+            TimeoutError: there was no message in time.
         """
-        if not self._parking.enter(self, reader):
-            return
+        loop = event_loop_here()
+        if loop is not None:
+            raise RuntimeError(
+                f"this thread runs {loop}, which could not go on while it is blocked here; "
+                "use `await receive()` or `async for`, or read in another thread"
+            )
+        if timeout is not None and isnan(timeout):
+            raise ValueError("timeout is a number of seconds or None, not NaN")
+        deadline = inf if timeout is None else monotonic() + timeout
+        reader._reading = True
         try:
-            self._lock.acquire(timeout=timeout)
+            while not reader._has_next():
+                remaining = deadline - monotonic()
+                if remaining <= 0:
+                    raise TimeoutError(f"there was no message in {timeout} seconds")
+                if self._parking.enter(self, reader):
+                    self._lock.acquire(timeout=min(remaining, TIMEOUT_MAX))
         finally:
             self._parking.leave(self)
             if self._parking.called:
                 self._parking.resume()
+            reader._reading = False
 
     def wake(self) -> None:
         if self._parking.leave(self):

@@ -2,8 +2,8 @@
 
 Rescheduling a thousand tasks takes a millisecond, so `publish()` does not do it. In a task of the
 same run it reschedules one of those who wait, the leader, who wakes the others before going on.
-From elsewhere it asks trio to wake them, by `run_sync_soon`: ten times as dear, but also safe in
-other threads, and in a signal handler or finalizer while trio itself is at work or asleep.
+From elsewhere it asks trio to wake them, by `run_sync_soon`, which writes to a socket: twice as
+dear, but safe in other threads, and in a signal handler while trio itself is at work or asleep.
 
 The leader is as sure to run as a system task would be: trio does not cancel a task between its
 rescheduling and its next step. And unlike a system task it needs no start and no end.
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from trio import RunFinishedError
@@ -85,8 +86,13 @@ class TrioWaiter:
         self._parking.soon(self.resume)
 
     def resume(self) -> None:
-        if self._parking.leave(self) and self.task is not None:
-            reschedule(self.task)
+        if self._parking.leave(self):
+            self.run()
+
+    def run(self) -> None:
+        """Let the task go on. The waiter does not stand in the parking any more."""
+        assert self.task is not None
+        reschedule(self.task)
 
 
 class TrioParking(Parking[TrioWaiter]):
@@ -108,19 +114,21 @@ class TrioParking(Parking[TrioWaiter]):
 
     @enable_ki_protection
     def call(self) -> None:
-        leader = next(iter(self.parked), None) if self.is_here() else None
-        if leader is None:
+        if not self.is_here():
             self.soon(self.resume)
+            return
+        self.led = True
+        try:
+            leader, _ = self.parked.popitem()
+        except KeyError:
+            self.resume()  # all have been cancelled
         else:
-            self.led = True
-            leader.resume()
+            leader.run()
 
     def soon(self, callback: Callable[[], object]) -> None:
         """Run a callback soon in the run, if it is not over. From any thread."""
-        try:
+        with suppress(RunFinishedError):
             self.token.run_sync_soon(callback)
-        except RunFinishedError:
-            pass
 
     def resume(self) -> None:
         self.led = False

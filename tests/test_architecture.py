@@ -1,0 +1,113 @@
+"""What the style promises about the code itself, counted and compared."""
+
+import ast
+import inspect
+import io
+import re
+import subprocess
+import sys
+import tokenize
+from pathlib import Path
+
+import pytest
+
+import driftline
+
+ROOT = Path(__file__).parents[1]
+CORE = ROOT / "src" / "driftline" / "_core"
+STREAM = ["link", "topic", "subscription"]
+MODULES = sorted(CORE.rglob("*.py"))
+
+
+def lines_of_code(source: str) -> int:
+    """Count the lines that hold something other than docstrings, comments and white space."""
+    docstrings = set[int]()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            if isinstance(node.value.value, str):
+                docstrings.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    skipped = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
+    skipped.add(tokenize.ENDMARKER)
+    code = set[int]()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type not in skipped:
+            code.update(range(token.start[0], token.end[0] + 1))
+    return len(code - docstrings)
+
+
+def test_lines_are_counted_without_docstrings_and_comments() -> None:
+    source = '"""One\n\ntwo."""\n\n# three\nx = 1  # four\n\n\ndef f():\n    """Five."""\n    y = [\n        1,\n    ]\n'
+    assert lines_of_code(source) == 5
+
+
+def test_the_stream_can_be_read_in_fifteen_minutes() -> None:
+    lines = {name: lines_of_code((CORE / f"{name}.py").read_text()) for name in STREAM}
+    assert sum(lines.values()) <= 450, lines
+
+
+def test_no_file_of_the_core_is_long_and_neither_is_the_core() -> None:
+    lines = {module: lines_of_code(module.read_text()) for module in MODULES}
+    assert all(count <= 250 for count in lines.values()), lines
+    beside_parking = {module: lines[module] for module in CORE.glob("*.py")}
+    assert sum(beside_parking.values()) <= 1000, beside_parking
+
+
+def test_every_file_of_the_core_is_named_in_the_reading_order() -> None:
+    order = (CORE / "__init__.py").read_text()
+    names = {path.stem for path in CORE.iterdir() if not path.name.startswith("__")}
+    assert names <= set(re.findall(r"`(\w+)`", order))
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(CORE)))
+def test_every_name_in_an_essay_is_in_the_code(module: Path) -> None:
+    """A name in backticks in a module's docstring must occur in the code of the core."""
+    docstring = ast.get_docstring(ast.parse(module.read_text())) or ""
+    code = "\n".join(
+        path.read_text() for path in [*MODULES, ROOT / "src" / "driftline" / "__init__.py"]
+    )
+    identifiers = {
+        token.string
+        for token in tokenize.generate_tokens(io.StringIO(code).readline)
+        if token.type == tokenize.NAME
+    } | {path.stem for path in CORE.iterdir()}
+    named = {
+        part
+        for quoted in re.findall(r"`([^`]+)`", docstring)
+        for part in re.findall(r"[A-Za-z_]\w*", quoted)
+    }
+    assert named <= identifiers, sorted(named - identifiers)
+
+
+def test_all_names_what_is_public_and_users_see_it_as_such() -> None:
+    public = {
+        name
+        for name, value in vars(driftline).items()
+        if not name.startswith("_") and not inspect.ismodule(value)
+    }
+    assert public == set(driftline.__all__)
+    assert driftline.__all__ == sorted(driftline.__all__)
+    for name in driftline.__all__:
+        assert getattr(driftline, name).__module__ == "driftline"
+
+
+def test_everything_public_is_documented() -> None:
+    undocumented = [
+        f"{name}.{attribute}"
+        for name in driftline.__all__
+        for attribute, value in vars(getattr(driftline, name)).items()
+        if not attribute.startswith("_") and callable(value) and not inspect.getdoc(value)
+    ]
+    assert not undocumented
+    assert all(inspect.getdoc(getattr(driftline, name)) for name in driftline.__all__)
+
+
+def test_importing_driftline_imports_neither_trio_nor_a_leaf() -> None:
+    program = (
+        "import sys, driftline\n"
+        "print(sorted({name.partition('.')[0] for name in sys.modules} & "
+        "{'trio', 'uvloop', 'websockets'}))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert run.stdout.strip() == "[]"
