@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import sys
-from types import SimpleNamespace
-from typing import Any, cast
+
+class _Report:
+    """Raises its error when it is freed: then Python reports it, by `sys.unraisablehook`.
+
+    The hook itself cannot be called with an object of one's own.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def __del__(self) -> None:
+        raise self.error
 
 
-def report(error: Exception, happened: str, where: object) -> None:
-    """Report an error as Python does for errors in finalizers, by `sys.unraisablehook`."""
-    unraisable: Any = SimpleNamespace(
-        exc_type=type(error),
-        exc_value=error,
-        exc_traceback=error.__traceback__,
-        err_msg=happened,
-        object=where,
-    )
-    sys.unraisablehook(cast("sys.UnraisableHookArgs", unraisable))
+def report(error: Exception, happened: str) -> None:
+    """Report an error as Python does for errors in finalizers, with a note of what happened."""
+    error.add_note(happened)
+    _Report(error)

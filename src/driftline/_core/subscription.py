@@ -6,6 +6,7 @@ S1. `_link` is the first link that was not read; what was read is not referred t
     it is `_CLOSED`, which leads to `END` like the last link of a closed topic.
 S2. The position is where the subscription started plus what it received plus what it skipped. A
     counter changes in the same step as `_link`, with no chance for a cancellation in between.
+    Who moves `_link` looks at `_closed` afterwards, because any thread may close.
 S3. No frame that can be kept by a traceback (one that awaits or raises) has a link in a variable.
 """
 
@@ -131,12 +132,15 @@ class Subscription(ObjectReceiveStream[T]):
                 following = None
             if following is None:
                 yield from waiter.wait(self)
-                following = self._link.next
-            if following is END:
-                raise self._end(StopAsyncIteration)
             link = self._link
+            following = link.next
+            if following is END:
+                del link
+                raise self._end(StopAsyncIteration)
         self._link = following  # type: ignore[assignment]
         self._received += 1
+        if self._closed:  # in this moment, by another thread
+            self._forget()
         return link.value
 
     def receive_nowait(self) -> T:
@@ -150,7 +154,7 @@ class Subscription(ObjectReceiveStream[T]):
         self._refuse_if_busy()
         if not self._has_next():
             raise anyio.WouldBlock
-        return self._take()
+        return self._take().value
 
     def receive_blocking(self, timeout: float | None = None) -> T:
         """Return the next message, blocking the thread until there is one.
@@ -166,7 +170,7 @@ class Subscription(ObjectReceiveStream[T]):
             anyio.BusyResourceError: as for `receive`.
         """
         self._ready_blocking(timeout)
-        return self._take()
+        return self._take().value
 
     def __iter__(self) -> Self:
         return self
@@ -177,7 +181,7 @@ class Subscription(ObjectReceiveStream[T]):
             self._ready_blocking(None)
         except anyio.EndOfStream:
             raise StopIteration from None
-        return self._take()
+        return self._take().value
 
     # Other ways to read.
 
@@ -246,8 +250,11 @@ class Subscription(ObjectReceiveStream[T]):
         Raises:
             anyio.ClosedResourceError: the subscription was closed.
         """
-        self._refuse_if_closed()
-        return self._topic._subscription(self._link, self._seq, name)
+        seq = self._seq
+        link = self._link
+        if link is _CLOSED:
+            raise self._end()
+        return self._topic._subscription(link, seq, name)
 
     def close(self) -> None:
         """Stop reading, and free what nobody else still has to read.
@@ -364,8 +371,6 @@ class Subscription(ObjectReceiveStream[T]):
 
     def _has_next(self) -> bool:
         """Return whether there is a message to take; raise if there will be none any more."""
-        if self._closed:
-            self._forget()  # a reader in another thread may have moved on while it was closed
         if self._link.next is None and self._topic._inbox:
             self._topic._link_inbox()  # an interrupted publisher may have left some
         following = self._link.next
@@ -393,11 +398,16 @@ class Subscription(ObjectReceiveStream[T]):
         if self._closed:
             raise anyio.ClosedResourceError(f"{self!r} was closed")
 
-    def _take(self) -> T:
+    def _take(self) -> Link[T]:
+        """Move on, and return the link of the message. Raise if another thread closes just now."""
         link = self._link
+        if link is _CLOSED:
+            raise self._end()
         self._link = link.next or END
         self._received += 1
-        return link.value
+        if self._closed:
+            self._forget()
+        return link
 
     def _skip_to_newest(self, most: int) -> int:
         """Pass over all messages but the newest of `most`; return how many."""
@@ -410,6 +420,8 @@ class Subscription(ObjectReceiveStream[T]):
         self._received += received
         self._skipped += skipped
         let_go(hold)
+        if self._closed and link is not _CLOSED:
+            self._forget()
 
     def _forget(self) -> None:
         self._move(_CLOSED)

@@ -13,8 +13,8 @@ Invariants:
 
 K1. Only who holds the `Turn` changes the end of the chain.
 K2. A message that is in the inbox will be linked, by its publisher or by somebody else, unless
-    its publisher takes it back. `claim`, a list with one item like a turn, goes to
-    who is first.
+    its publisher takes it back. Deleting the last item of its `claim`
+    decides who is first.
 K3. The number of messages grows before a reader can see the message: lag is never negative.
 K4. After every instruction here the state is one from which the next to take the turn can go on.
     So an exception that a signal handler raises in the middle costs nobody else a message.
@@ -35,10 +35,9 @@ import anyio
 
 from driftline._core.link import END, Hold, Link
 from driftline._core.parking import WaitingRoom
-from driftline._core.report import report
 from driftline._core.statistics import TopicStatistics
 from driftline._core.subscription import Subscription
-from driftline._core.turn import FREE, Turn
+from driftline._core.turn import Turn
 
 T = TypeVar("T")
 
@@ -153,19 +152,24 @@ class Topic(Generic[T]):
         if error is not None and not isinstance(error, BaseException):
             raise TypeError(f"close takes an exception (an instance) or nothing, not {error!r}")
         if not self._closing:
+            entry: Entry = (error, (), [None, None], END, END, 0)
             self._closing = True
-            self._inbox.append((error, (), [None], END, END, 0))
+            try:
+                self._inbox.append(entry)
+            except MemoryError:
+                self._closing = False
+                raise
             self._link_inbox()
 
     def _append(self, value: T, sizes: Sizes, first: Link[T], last: Link[T], count: int) -> None:
         """Publish `value` and the chain from `first` to `last`, which is open: `count` in all."""
         self._refuse_if_closed()
-        claim = [None]
+        claim = [None, None]  # of two, because to shrink from one to none needs memory
         self._inbox.append((value, sizes, claim, first, last, count))
         self._link_inbox()
         if self._closing:  # perhaps before this came into the inbox
             try:
-                del claim[0]
+                del claim[1]
             except IndexError:
                 return  # no, it was linked
             self._refuse_if_closed()
@@ -189,8 +193,8 @@ class Topic(Generic[T]):
         try:
             while inbox:
                 try:
-                    del turn[0]
-                except IndexError:
+                    del turn.free
+                except AttributeError:
                     return
                 try:
                     while inbox:
@@ -198,11 +202,9 @@ class Topic(Generic[T]):
                     if waiting.queue:
                         waiting.wake()
                 finally:
-                    turn[:] = FREE
-        except Exception as error:
-            # What is in the inbox stays there and will be linked (K2), so this must not look to
-            # the publisher as if it had been refused.
-            report(error, "what was published last is linked with the next message, on", self)
+                    turn.free = True
+        except MemoryError:
+            pass  # what is in the inbox is linked later (K2): it must not look refused
         except BaseException:
             self._link_inbox()  # what a signal handler has interrupted was not only its own
             raise
@@ -218,7 +220,7 @@ class Topic(Generic[T]):
             if sizes or count > 1:
                 _stamp(first, now, link.before, sizes or (0,) * count)
             try:
-                del claim[0]
+                del claim[1]
             except IndexError:
                 pass  # taken back, or linked already before an interruption
             else:

@@ -1,8 +1,9 @@
 """A turn: something that one can take, at most one at a time, without ever waiting for it.
 
-It is a list with one item; to delete the item is to take the turn. Unlike the call of a lock's
-method, this is one instruction, so that no signal handler can get in between taking it and the
-`try` that gives it back. Giving it back is an assignment, for the same reason.
+To delete its attribute `free` is to take it, which fails if it is taken; to set it is to give it
+back. Unlike a call of a lock's method, each is one instruction: no signal handler can get in
+between taking it and the `try` that gives it back. And unlike a change of a list, neither needs
+memory.
 
 A forked child starts with all turns free, because those who had taken them are threads that exist
 only in the parent.
@@ -11,24 +12,17 @@ only in the parent.
 from __future__ import annotations
 
 import os
-from typing import Final
 from weakref import WeakSet
 
-FREE: Final = (None,)
 
+class Turn:
+    """Take it by `del turn.free`, which raises AttributeError if it is taken."""
 
-class Turn(list[None]):
-    """Take it by `del turn[0]`, which raises IndexError if it is taken; give it back by
-    `turn[:] = FREE`.
-    """
-
-    __slots__ = ("__weakref__",)
+    __slots__ = ("__weakref__", "free")
 
     def __init__(self) -> None:
-        super().__init__(FREE)
+        self.free = True
         _turns.add(self)
-
-    __hash__ = object.__hash__  # type: ignore[assignment]  # turns differ, even if equal
 
 
 _turns: WeakSet[Turn] = WeakSet()
@@ -36,7 +30,7 @@ _turns: WeakSet[Turn] = WeakSet()
 
 def _free_all() -> None:
     for turn in list(_turns):
-        turn[:] = FREE
+        turn.free = True
 
 
 if hasattr(os, "register_at_fork"):

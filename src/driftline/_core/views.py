@@ -88,7 +88,7 @@ def latest(subscription: Subscription[T]) -> View[T]:
     def take() -> T:
         if subscription._skip_to_newest(_MOST) == _MOST - 1:  # or more
             raise anyio.WouldBlock
-        return subscription._take()
+        return subscription._take().value
 
     return View(subscription, take, _ALWAYS)
 
@@ -114,9 +114,8 @@ def messages(subscription: Subscription[T]) -> View[Message[T]]:
     topic = subscription.topic
 
     def take() -> Message[T]:
-        published_at = topic._clock + subscription._link.time
-        value = subscription._take()
-        return Message(topic.name, subscription._seq, published_at, value)
+        link = subscription._take()
+        return Message(topic.name, subscription._seq, topic._clock + link.time, link.value)
 
     return View(subscription, take, EVERY)
 

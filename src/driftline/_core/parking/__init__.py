@@ -72,7 +72,7 @@ class WaitingRoom:
             try:
                 self.queue[0].call()  # and only then out of the queue, in case of an interruption
             except Exception as error:
-                report(error, "readers will be woken with the next message, not now, in", self)
+                report(error, "readers on this event loop will be woken with the next message")
                 self.queue.rotate(-1)
             else:
                 self.queue.popleft()

@@ -14,14 +14,10 @@ class Reader(Protocol):
 
     _link: Link[Any]  # leads on when there is something to take
     _reading: bool  # whether a task or thread is waiting
-    _closed: bool
 
     def _has_next(self) -> bool:
         """Return whether there is a message to take. Raises what ends reading."""
         ...
-
-    def _forget(self) -> None:
-        """Let go of the link, which then leads to the end."""
 
     def _settle(self) -> TaskWaiter:
         """Take and return a new waiter, of the event loop that runs the caller.
@@ -108,7 +104,7 @@ class Parking(Generic[W]):
         self.parked[waiter] = reader
         if not self.queued:
             self.enqueue()
-        if reader._link.next is None and not reader._closed:
+        if reader._link.next is None:
             return True
         self.leave(waiter)
         return False

@@ -62,7 +62,7 @@ class AsyncioWaiter:
         try:
             if reader._link.next is not None:
                 yield
-            while reader._link.next is None and not reader._closed:
+            while reader._link.next is None:
                 yield self
         except BaseException:
             self.leave()

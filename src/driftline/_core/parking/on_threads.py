@@ -6,12 +6,14 @@ A thread that stops waiting for another reason looks whether it was called, and 
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from contextlib import suppress
 from math import inf, isnan
 from threading import TIMEOUT_MAX, Lock
 from time import monotonic
 from typing import Any
+from weakref import WeakSet
 
 from driftline._core.parking.base import NO_LOOP, Parking, Reader
 from driftline._core.parking.here import event_loop_here
@@ -35,6 +37,8 @@ class ThreadWaiter:
 
     def leave(self) -> None:
         self._parking.leave(self)
+        if self._parking.called:
+            self._parking.resume()
 
     def block(self, reader: Reader, timeout: float | None) -> None:
         """Wait until the reader has a message, at most `timeout` seconds if that is given.
@@ -58,12 +62,14 @@ class ThreadWaiter:
                 remaining = deadline - monotonic()
                 if remaining <= 0:
                     raise TimeoutError(f"there was no message in {timeout} seconds")
-                if self._parking.enter(self, reader):
-                    self._lock.acquire(timeout=min(remaining, TIMEOUT_MAX))
+                try:
+                    if self._parking.enter(self, reader):
+                        self._lock.acquire(timeout=min(remaining, TIMEOUT_MAX))
+                    else:  # the publisher may have looked before this was queued, for others too
+                        self._parking.called = True
+                finally:
+                    self.leave()
         finally:
-            self._parking.leave(self)
-            if self._parking.called:
-                self._parking.resume()
             reader._reading = False
 
     def wake(self) -> None:
@@ -83,6 +89,7 @@ class ThreadParking(Parking[ThreadWaiter]):
     def __init__(self, queue: deque[Parking[Any]]) -> None:
         super().__init__(queue)
         self.called = False  # whether a thread that stops waiting shall `resume`
+        _parkings.add(self)
 
     def waiter(self) -> ThreadWaiter:
         return ThreadWaiter(self)
@@ -104,3 +111,16 @@ class ThreadParking(Parking[ThreadWaiter]):
         self.called = False
         for waiter in self.ready():
             waiter.wake()
+
+
+_parkings: WeakSet[ThreadParking] = WeakSet()
+
+
+def _clear_all() -> None:
+    """In a forked child: those who waited are threads that exist only in the parent."""
+    for parking in list(_parkings):
+        parking.parked.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_clear_all)

@@ -63,8 +63,6 @@ class TrioWaiter:
         reader._reading = True
         self.task = current_task()
         try:
-            if reader._closed:
-                reader._forget()
             if reader._link.next is not None:
                 await checkpoint()
             while reader._link.next is None:
