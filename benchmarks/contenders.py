@@ -1,14 +1,15 @@
 """driftline and its rivals, each written the way its own documentation shows.
 
 A contender is made inside a running loop. `read` is the body of one reader task; what the reader
-does with a value is the same function for all. `publish` hands one value to every reader. Buffers
-are unbounded everywhere, so that nobody is slowed down by a limit and nobody loses anything.
+does with a value is the same function for all, mostly `list.append`. `publish` hands one value to
+every reader. Buffers are unbounded everywhere, so that nobody is slowed down by a limit and nobody
+loses anything.
 """
 
 import asyncio
 import math
 import queue
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -43,6 +44,9 @@ class Stallable(Contender[ContraT], Protocol[ContraT]):
     def pending(self, reader: Any, /) -> Iterator[Any]:
         """Take out what `reader` has not read yet, without waiting."""
 
+    def leave(self, reader: Any, /) -> None:
+        """Forget `reader`, where somebody keeps a list of clients."""
+
 
 class Driftline(Generic[T]):
     """One topic, and one subscription per reader."""
@@ -69,6 +73,18 @@ class Driftline(Generic[T]):
             except anyio.WouldBlock:
                 return
 
+    def leave(self, reader: Subscription[T]) -> None:
+        pass
+
+
+class DriftlineBatches(Driftline[T]):
+    """The same, with readers that take all that is ready at once."""
+
+    async def read(self, receive: Callable[[T], None]) -> None:
+        async for batch in self.topic.subscribe().batches():
+            for value in batch:
+                receive(value)
+
 
 class AsyncioQueues(Generic[T]):
     """One `asyncio.Queue` per client: the "Per-client queues" of the websockets documentation."""
@@ -93,6 +109,9 @@ class AsyncioQueues(Generic[T]):
     def pending(self, reader: asyncio.Queue[T]) -> Iterator[T]:
         while not reader.empty():
             yield reader.get_nowait()
+
+    def leave(self, reader: asyncio.Queue[T]) -> None:
+        self.clients.remove(reader)
 
 
 class AsyncioQueuesFromThread(AsyncioQueues[T]):
@@ -190,6 +209,9 @@ class DocumentedList(Generic[T]):
             value, reader = reader.result()
             yield value
 
+    def leave(self, reader: "asyncio.Future[Any]") -> None:
+        pass
+
 
 class BlockingQueue(Generic[T]):
     """A `queue.Queue` to one reader in a thread."""
@@ -211,16 +233,14 @@ class TaskSwitches(Generic[T]):
 
     def __init__(self, loop: Loop) -> None:
         self.checkpoint = loop.checkpoint
-        self.event = loop.event
         self.values: list[T] = []
-        self.begin = self.event()
 
     def publish(self, value: T) -> None:
         self.values.append(value)
-        self.begin.set()
 
     async def read(self, receive: Callable[[T], None]) -> None:
-        await self.begin.wait()
+        while not self.values:
+            await self.checkpoint()
         for value in self.values:
             await self.checkpoint()
             receive(value)
@@ -229,6 +249,7 @@ class TaskSwitches(Generic[T]):
 Contenders = dict[str, Callable[[], Contender[int]]]
 
 DRIFTLINE = "driftline"
+BATCHES = "driftline, batches"
 QUEUES = "asyncio.Queue per client"
 STREAMS = "anyio memory stream per client"
 CHANNELS = "trio memory channel per client"
@@ -236,6 +257,7 @@ DOCUMENTED = "documented list of futures"
 
 SETTINGS = {
     DRIFTLINE: "one topic without limits, `async for value in topic.subscribe()`",
+    BATCHES: "the same, `async for batch in subscription.batches()`, then each message",
     QUEUES: "unbounded, `put_nowait` in a loop over a list, `await queue.get()`",
     STREAMS: "`max_buffer_size=math.inf`, `send_nowait` in a loop over a list, `async for`",
     CHANNELS: "`max_buffer_size=math.inf`, `send_nowait` in a loop over a list, `async for`",
@@ -243,18 +265,17 @@ SETTINGS = {
 }
 
 
-def contenders_on(loop: Loop) -> Contenders:
-    """Return those that run on `loop`; the first is what the others are compared with."""
+def contenders_on(loop: Loop, readers: int = 0) -> Contenders:
+    """Return those that run on `loop`; the first is what the others are compared with.
+
+    With more than a thousand readers anyio's streams would take longer than all others together.
+    """
+    streams: Contenders = {STREAMS: AnyioStreams} if readers <= 1000 else {}
     if loop is TRIO:
-        return {CHANNELS: TrioChannels, STREAMS: AnyioStreams, DRIFTLINE: Driftline}
-    return {
-        QUEUES: AsyncioQueues,
-        STREAMS: AnyioStreams,
-        DOCUMENTED: DocumentedList,
-        DRIFTLINE: Driftline,
-    }
+        return {CHANNELS: TrioChannels, **streams, DRIFTLINE: Driftline}
+    return {QUEUES: AsyncioQueues, **streams, DOCUMENTED: DocumentedList, DRIFTLINE: Driftline}
 
 
-def settings_of(names: "Iterator[str] | Contenders") -> list[str]:
+def settings_of(names: Iterable[str]) -> list[str]:
     """Say how each contender is set up."""
     return [f"{name}: {SETTINGS[name]}" for name in names]

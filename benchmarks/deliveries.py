@@ -12,12 +12,24 @@ from time import perf_counter
 from typing import NamedTuple
 
 from .audience import audience
-from .contenders import Contender, TaskSwitches, contenders_on, settings_of
+from .contenders import (
+    BATCHES,
+    Contender,
+    DriftlineBatches,
+    TaskSwitches,
+    contenders_on,
+    settings_of,
+)
 from .loops import LOOPS, Loop
 from .measure import Table, Track, interleave, ratios, spread
 
 FLOOR = "floor: one task switch each"
 BURST = 100
+ELSEWHERE = {
+    "single": BATCHES,  # Of one message.
+    "burst": FLOOR,  # Whoever has a backlog need not switch tasks for each message.
+}
+"""What a table does not show, because it says something in the other one only."""
 
 
 class Size(NamedTuple):
@@ -30,13 +42,13 @@ class Size(NamedTuple):
 
 
 FULL = [
-    Size(1, 4000, 100, 7),
-    Size(10, 2000, 40, 7),
-    Size(100, 300, 5, 7),
-    Size(1000, 50, 1, 7),
+    Size(1, 3000, 100, 5),
+    Size(10, 1000, 40, 5),
+    Size(100, 200, 5, 5),
+    Size(1000, 20, 1, 5),
     Size(10_000, 5, 1, 3),
 ]
-QUICK = [Size(1, 500, 5, 3), Size(100, 30, 1, 3), Size(1000, 5, 1, 3)]
+QUICK = [Size(1, 100, 3, 2), Size(100, 10, 1, 2)]
 
 
 class Rates(NamedTuple):
@@ -65,11 +77,12 @@ async def turn(loop: Loop, make: Callable[[], Contender[int]], size: Size) -> Ra
 
 async def floor(loop: Loop, size: Size) -> Rates:
     """Measure the loop itself: as many tasks take turns, each once per message."""
+    messages = max(30, size.singles)  # Many, so that starting the tasks hardly counts.
     async with audience(loop, TaskSwitches(loop), size.readers) as readers:
         begin = perf_counter()
-        await readers.deliver(size.singles)
+        await readers.deliver(messages)
         end = perf_counter()
-    rate = size.readers * size.singles / (end - begin)
+    rate = size.readers * messages / (end - begin)
     return Rates(rate, rate)
 
 
@@ -80,14 +93,14 @@ def tables(track: Track, quick: bool) -> list[Table]:
     rows: dict[tuple[Loop, str], list[list[str]]] = {}
     samples: dict[tuple[Loop, str], dict[str, object]] = {}
     for loop, size in track(cells, "deliveries"):
-        makers = contenders_on(loop)
+        makers = {**contenders_on(loop, size.readers), BATCHES: DriftlineBatches}
         baseline = next(iter(makers))
         turns = {name: partial(loop.run, turn, loop, make, size) for name, make in makers.items()}
         results = interleave({**turns, FLOOR: partial(loop.run, floor, loop, size)}, size.rounds)
         for mode in Rates._fields:
             for name, rates in results.items():
-                if name == FLOOR and mode == "burst":
-                    continue  # Whoever has a backlog need not switch tasks for each message.
+                if name == ELSEWHERE[mode]:
+                    continue
                 values = [getattr(rate, mode) for rate in rates]
                 bases = [getattr(rate, mode) for rate in results[baseline]]
                 readers = f"{size.readers:,}" if name == baseline else ""
@@ -103,11 +116,18 @@ def tables(track: Track, quick: bool) -> list[Table]:
             f"{titles[mode]}: {loop.name}",
             [
                 *settings_of(contenders_on(loop)),
+                *(settings_of([BATCHES]) if mode == "burst" else []),
                 "The publisher is a task on the readers' loop; each reader is one task.",
+                f"{FLOOR}: as many tasks that only `await` the loop's shortest yield.",
                 f"Median and [lowest-highest] of {sizes[0].rounds} interleaved rounds, "
                 f"{sizes[-1].rounds} with {sizes[-1].readers:,} readers.",
             ],
-            ["readers", "contender", "deliveries a second", f"to {next(iter(contenders_on(loop)))}"],
+            [
+                "readers",
+                "contender",
+                "deliveries a second",
+                f"to {next(iter(contenders_on(loop)))}",
+            ],
             rows[loop, mode],
             samples[loop, mode],
         )

@@ -35,8 +35,7 @@ def interleave(contenders: Mapping[str, Callable[[], T]], rounds: int) -> dict[s
     """
     results: dict[str, list[T]] = {name: [] for name in contenders}
     for number in range(rounds):
-        order = list(contenders) if number % 2 == 0 else list(reversed(contenders))
-        for name in order:
+        for name in list(contenders)[:: -1 if number % 2 else 1]:
             gc.collect()
             results[name].append(contenders[name]())
     return results
@@ -54,16 +53,20 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 
 def short(value: float) -> str:
-    """Write a number with three digits that matter."""
-    for size, unit in ((1e6, "M"), (1e3, "k")):
-        if abs(value) >= 0.9995 * size:
-            return f"{value / size:.{2 if value < 9.995 * size else 1 if value < 99.95 * size else 0}f}{unit}"
-    return f"{value:.{2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0}f}"
+    """Write a number with the three digits that matter."""
+    rounded = float(f"{value:.3g}")
+    for size, unit in ((1e6, "M"), (1e3, "k"), (1, "")):
+        if abs(rounded) >= size or size == 1:
+            return f"{rounded / size:#.3g}".rstrip(".") + unit
+    raise AssertionError("the smallest unit fits every number")
 
 
 def spread(values: Sequence[float], unit: str = "") -> str:
     """Write the median and, in brackets, the lowest and the highest."""
-    return f"{short(median(values))}{unit} [{short(min(values))}-{short(max(values))}]"
+    if not values:
+        return "-"
+    middle = f"{short(median(values))}{unit}"
+    return f"{middle} [{short(min(values))}-{short(max(values))}]" if len(values) > 1 else middle
 
 
 @dataclass(frozen=True)
