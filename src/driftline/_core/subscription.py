@@ -26,6 +26,7 @@ from driftline._core.link import END, Hold, Link, after
 from driftline._core.message import Message, Position
 from driftline._core.parking import UNSETTLED, ThreadWaiter, let_go, running_loop
 from driftline._core.statistics import SubscriptionStatistics
+from driftline._core.views import EVERY
 
 if TYPE_CHECKING:
     from driftline._core.parking.base import TaskWaiter
@@ -113,7 +114,7 @@ class Subscription(ObjectReceiveStream[T]):
         # tenth of a wake-up. To make a task of one step, use `receive`.
         link = self._link
         following = link.next
-        if following is None or following is END or not self._received & views.EVERY:
+        if following is None or following is END or not self._received & EVERY:
             del link  # S3
             waiter = self._waiter
             if following is None and waiter.loop is running_loop() and not self._reading:

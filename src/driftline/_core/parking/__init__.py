@@ -119,12 +119,12 @@ def let_go(hold: Hold) -> None:
 
 def _soon(callback: Callable[[], object]) -> bool:
     """Run a callback soon on the event loop of this thread; return False if there is none."""
-    token = running_trio()
-    if token is not None:
-        token.run_sync_soon(callback)
-        return True
-    loop = running_loop()
-    if loop is not None and not loop.is_closed():
-        loop.call_soon(callback)
-        return True
-    return False
+    token, loop = running_trio(), running_loop()
+    try:
+        if token is not None:
+            token.run_sync_soon(callback)
+        elif loop is not None:
+            loop.call_soon(callback)
+    except RuntimeError:  # it is just ending
+        return False
+    return token is not None or loop is not None

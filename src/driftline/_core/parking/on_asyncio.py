@@ -14,7 +14,7 @@ from typing import Any, Final
 from driftline._core.parking.base import Parking, Reader
 from driftline._core.parking.here import running_loop
 
-_SLICE: Final = 0.002  # seconds for which tasks are woken before the loop gets a turn
+_SLICE: Final = 0.005  # seconds for which tasks are woken before the loop gets a turn
 _CLOCK: Final = 0b111  # the clock is read for every eighth task
 
 
