@@ -44,7 +44,7 @@ def alive(references: list[weakref.ref[Payload]]) -> int:
     return sum(reference() is not None for reference in references)
 
 
-def publish(topic: Topic[Payload], messages: int) -> list[weakref.ref[Payload]]:
+def publish(topic: Topic[Any], messages: int) -> list[weakref.ref[Payload]]:
     references = []
     for _ in range(messages):
         payload = Payload()
@@ -214,6 +214,29 @@ async def test_p7_c9_a_closed_or_forgotten_subscription_frees_what_it_has_not_re
 def test_p7_without_a_subscription_a_message_is_freed_at_once() -> None:
     topic = Topic[Payload]("topic")
     assert alive(publish(topic, FIVE)) == 0
+
+
+class Called:
+    """Stands where parkings stand that want to be called, and does something else then."""
+
+    def __init__(self, callback: Callable[[], object]) -> None:
+        self.call = callback
+
+
+def test_p7_a_publish_that_takes_long_keeps_no_message_of_others() -> None:
+    """A publisher may lose the processor, or call a loop, just when its message is linked."""
+    topic = Topic[Payload | None]("topic")
+    queue: Any = topic._waiting.queue
+    references: list[weakref.ref[Payload]] = []
+    found: list[int] = []
+
+    def publish_others() -> None:
+        references.extend(publish(topic, FIVE))  # they are linked when this has returned
+        queue.append(Called(lambda: found.append(alive(references))))
+
+    queue.append(Called(publish_others))
+    topic.publish(None)
+    assert found == [0]
 
 
 def test_p7_without_a_subscription_many_messages_are_freed_at_once() -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 import anyio
 import pytest
-from proof.law import Ledger, Reader
 
 from driftline import Subscription, Topic
+from proof.law import Ledger, Reader
 
 Value = tuple[str, int]
 BOUND = 10.0  # seconds after which a test that waits has failed

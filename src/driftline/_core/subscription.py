@@ -24,9 +24,8 @@ from anyio.abc import ObjectReceiveStream
 from driftline._core import views
 from driftline._core.link import END, Hold, Link, after
 from driftline._core.message import Message, Position
-from driftline._core.parking import UNSETTLED, ThreadWaiter, let_go, running_loop
+from driftline._core.parking import EVERY, UNSETTLED, ThreadWaiter, let_go, running_loop
 from driftline._core.statistics import SubscriptionStatistics
-from driftline._core.views import EVERY
 
 if TYPE_CHECKING:
     from driftline._core.parking.base import TaskWaiter
@@ -136,7 +135,6 @@ class Subscription(ObjectReceiveStream[T]):
             link = self._link
             following = link.next
             if following is END:
-                del link
                 raise self._end(StopAsyncIteration)
         self._link = following  # type: ignore[assignment]
         self._received += 1
@@ -226,7 +224,8 @@ class Subscription(ObjectReceiveStream[T]):
             anyio.ClosedResourceError: the subscription was closed.
         """
         views.checked_count("n", n, least=0)
-        self._refuse_if_closed()
+        if self._closed:
+            raise self._end()
         link, count = after(self._link, n)
         self._move(link, skipped=count)
         return count
@@ -240,7 +239,6 @@ class Subscription(ObjectReceiveStream[T]):
         Raises:
             anyio.ClosedResourceError: the subscription was closed.
         """
-        self._refuse_if_closed()
         return self._skip_to_newest(sys.maxsize)
 
     def fork(self, *, name: str | None = None) -> Subscription[T]:
@@ -251,8 +249,7 @@ class Subscription(ObjectReceiveStream[T]):
         Raises:
             anyio.ClosedResourceError: the subscription was closed.
         """
-        seq = self._seq
-        link = self._link
+        seq, link = self._seq, self._link
         if link is _CLOSED:
             raise self._end()
         return self._topic._subscription(link, seq, name)
@@ -374,11 +371,9 @@ class Subscription(ObjectReceiveStream[T]):
         """Return whether there is a message to take; raise if there will be none any more."""
         if self._link.next is None and self._topic._inbox:
             self._topic._link_inbox()  # an interrupted publisher may have left some
-        following = self._link.next
-        if following is END:
-            del following
+        if self._link.next is END:
             raise self._end()
-        return following is not None
+        return self._link.next is not None
 
     def _end(self, regular: type[Exception] = anyio.EndOfStream) -> Exception:
         """Return what to raise at the end: `regular`, unless there is a reason for another."""
@@ -395,10 +390,6 @@ class Subscription(ObjectReceiveStream[T]):
         if self._reading:
             raise anyio.BusyResourceError("reading from")
 
-    def _refuse_if_closed(self) -> None:
-        if self._closed:
-            raise anyio.ClosedResourceError(f"{self!r} was closed")
-
     def _take(self) -> Link[T]:
         """Move on, and return the link of the message. Raise if another thread closes just now."""
         link = self._link
@@ -412,8 +403,7 @@ class Subscription(ObjectReceiveStream[T]):
 
     def _skip_to_newest(self, most: int) -> int:
         """Pass over all messages but the newest of `most`; return how many."""
-        pending = after(self._link, most)[1]
-        return self.skip(max(0, pending - 1))
+        return self.skip(max(0, after(self._link, most)[1] - 1))
 
     def _move(self, link: Link[T], *, received: int = 0, skipped: int = 0) -> None:
         hold = Hold(self._link)

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from secrets import token_urlsafe
 from time import monotonic, time
 from typing import Any, Generic, TypeVar
@@ -86,7 +87,7 @@ class Topic(Generic[T]):
         if sizeof is not None and not callable(sizeof):
             raise TypeError(f"sizeof takes a function from a value to its bytes, not {sizeof!r}")
         self._name = name
-        self._sizeof = sizeof
+        self._sizeof: Any = sizeof
         self._end: tuple[Link[T], int] = (Link(), 0)  # the open link, and how many are before it
         self._inbox: deque[Entry] = deque()
         self._turn = Turn()
@@ -129,8 +130,7 @@ class Topic(Generic[T]):
         """
         collected = list(values)
         if not collected:
-            self._refuse_if_closed()
-            return
+            return self._refuse_if_closed()
         sizes = () if self._sizeof is None else tuple(map(self._size, collected))
         links: list[Link[T]] = [Link() for _ in collected]
         for link, following, value in zip(links, links[1:], collected[1:], strict=False):
@@ -168,18 +168,15 @@ class Topic(Generic[T]):
         self._inbox.append((value, sizes, claim, first, last, count))
         self._link_inbox()
         if self._closing:  # perhaps before this came into the inbox
-            try:
+            with suppress(IndexError):  # no, it was linked
                 del claim[1]
-            except IndexError:
-                return  # no, it was linked
-            self._refuse_if_closed()
+                self._refuse_if_closed()
 
     def _refuse_if_closed(self) -> None:
         if self._closing:
             raise anyio.ClosedResourceError(f"the topic {self._name!r} was closed")
 
     def _size(self, value: T) -> int:
-        assert self._sizeof is not None
         size = self._sizeof(value)
         if not isinstance(size, int):
             raise TypeError(f"sizeof must return an int, the size in bytes; it returned {size!r}")

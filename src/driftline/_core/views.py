@@ -13,6 +13,7 @@ import anyio
 
 from driftline._core.link import END, after, values
 from driftline._core.message import Message
+from driftline._core.parking import EVERY
 
 if TYPE_CHECKING:
     from driftline._core.subscription import Subscription
@@ -21,7 +22,6 @@ T = TypeVar("T")
 V = TypeVar("V")
 K = TypeVar("K", bound=Hashable)
 
-EVERY: Final = 127  # a mask: of messages that are ready, every 128th is a checkpoint
 _ALWAYS: Final = 0  # a mask: every time
 _MOST: Final = 10_000  # messages taken in one step; they take about a millisecond
 

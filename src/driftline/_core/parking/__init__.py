@@ -39,6 +39,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from driftline._core.link import Hold
+from driftline._core.parking.base import EVERY as EVERY
 from driftline._core.parking.base import UNSETTLED as UNSETTLED
 from driftline._core.parking.base import Parking, TaskWaiter
 from driftline._core.parking.here import running_loop as running_loop

@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from driftline._core.link import Link
 
 
+EVERY: Final = 127  # a mask: of messages that are ready, every 128th is a checkpoint
+
+
 class Reader(Protocol):
     """A subscription, as far as waiting for its next message goes."""
 

@@ -115,12 +115,16 @@ class TrioParking(Parking[TrioWaiter]):
         if not self.is_here():
             self.soon(self.resume)
             return
-        self.led = True
         try:
-            leader, _ = self.parked.popitem()
+            leader, reader = self.parked.popitem()
         except KeyError:
             self.resume()  # all have been cancelled
+            return
+        if leader.task is current_task():  # a finalizer publishes while this is about to wait
+            self.parked[leader] = reader
+            self.soon(self.resume)
         else:
+            self.led = True
             leader.run()
 
     def soon(self, callback: Callable[[], object]) -> None:
