@@ -24,8 +24,7 @@ def lines_of_code(source: str) -> int:
     docstrings = set[int]()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            if isinstance(node.value.value, str):
-                docstrings.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+            docstrings.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
     skipped = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
     skipped.add(tokenize.ENDMARKER)
     code = set[int]()
@@ -36,7 +35,8 @@ def lines_of_code(source: str) -> int:
 
 
 def test_lines_are_counted_without_docstrings_and_comments() -> None:
-    source = '"""One\n\ntwo."""\n\n# three\nx = 1  # four\n\n\ndef f():\n    """Five."""\n    y = [\n        1,\n    ]\n'
+    source = '"""One\n\ntwo."""\n\n# three\nx = 1  # four\n\n\ndef f():\n'
+    source += '    """Five."""\n    y = [\n        1,\n    ]\n'
     assert lines_of_code(source) == 5
 
 

@@ -118,10 +118,11 @@ async def test_p6_what_happens_to_one_reader_is_not_noticed_by_another() -> None
         ended.append("cancelled")
 
     async def crashing() -> None:
-        with pytest.raises(ZeroDivisionError):
+        try:
             async for _ in topic:
                 raise ZeroDivisionError
-        ended.append("crashing")
+        except ZeroDivisionError:
+            ended.append("crashing")
 
     async def closed(subscription: Subscription[Value]) -> None:
         with pytest.raises(anyio.ClosedResourceError):
@@ -207,8 +208,7 @@ async def test_p10_a_failed_topic_tells_every_reader_why() -> None:
                 await subscription.receive()
             assert caught.value.__cause__ is error
     with pytest.raises(anyio.BrokenResourceError):
-        async for _ in first:
-            raise AssertionError
+        await anext(first)
     with pytest.raises(anyio.BrokenResourceError):
         next(second)
 
