@@ -91,7 +91,7 @@ def tables(track: Track, quick: bool) -> list[Table]:
     sizes = QUICK if quick else FULL
     cells = list(product(LOOPS, sizes))
     rows: dict[tuple[Loop, str], list[list[str]]] = {}
-    samples: dict[tuple[Loop, str], dict[str, object]] = {}
+    samples: dict[tuple[Loop, str], dict[str, list[float]]] = {}
     for loop, size in track(cells, "deliveries"):
         makers = {**contenders_on(loop, size.readers), BATCHES: DriftlineBatches}
         baseline = next(iter(makers))
@@ -107,6 +107,38 @@ def tables(track: Track, quick: bool) -> list[Table]:
                 row = [readers, name, spread(values), spread(ratios(values, bases), "x")]
                 rows.setdefault((loop, mode), []).append(row)
                 samples.setdefault((loop, mode), {})[f"{name}, {size.readers}"] = values
+    return [*per_loop(sizes, rows, samples), summary(sizes, samples)]
+
+
+def summary(sizes: list[Size], samples: dict[tuple[Loop, str], dict[str, list[float]]]) -> Table:
+    """Return the ratios alone, all loops and numbers of readers in one table."""
+    rows: list[list[str]] = []
+    for loop, mode in product(LOOPS, Rates._fields):
+        cells = samples[loop, mode]
+        baseline = next(iter(cells)).rpartition(",")[0]
+        for name in dict.fromkeys(cell.rpartition(",")[0] for cell in cells):
+            if name not in (baseline, FLOOR):
+                row = [loop.name, "one" if mode == "single" else str(BURST), name]
+                for size in sizes:
+                    values = cells.get(f"{name}, {size.readers}")
+                    bases = cells[f"{baseline}, {size.readers}"]
+                    row.append(spread(ratios(values, bases), "x") if values else "-")
+                rows.append(row)
+    return Table(
+        "Deliveries a second, as a ratio to one queue (on trio: one memory channel) per client",
+        ["By number of readers; each is a median with [lowest-highest] of the tables above."],
+        ["loop", "published in a row", "contender", *(f"{size.readers:,}" for size in sizes)],
+        rows,
+        {},
+    )
+
+
+def per_loop(
+    sizes: list[Size],
+    rows: dict[tuple[Loop, str], list[list[str]]],
+    samples: dict[tuple[Loop, str], dict[str, list[float]]],
+) -> list[Table]:
+    """Return two tables for each loop."""
     titles = {
         "single": "Deliveries a second, one publish per wake-up",
         "burst": f"Deliveries a second, bursts of {BURST}",

@@ -59,22 +59,13 @@ class Link(Generic[T]):
 END: Final[Link[Any]] = Link()
 
 
-def after(link: Link[T], most: int) -> tuple[Link[T], int]:
+def after(link: Link[T], most: int) -> tuple[Hold, int]:
     """Return the link that `most` messages lead to from here, or all there are, and how many."""
     count = 0
     while count < most and link.next is not None and link.next is not END:
         link = link.next
         count += 1
-    return link, count
-
-
-def values(link: Link[T], most: int) -> list[T]:
-    """Return the messages from this link on, `most` or all there are."""
-    found: list[T] = []
-    while len(found) < most and link.next is not None and link.next is not END:
-        found.append(link.value)
-        link = link.next
-    return found
+    return Hold(link), count
 
 
 def _references_of_an_only_holder() -> int:
@@ -89,7 +80,8 @@ _ALONE: Final = _references_of_an_only_holder()
 class Hold:
     """A reference to a link that, when given up, frees what it alone kept, link by link.
 
-    Freeing stops at the first link that somebody else holds: the rest is theirs.
+    Freeing stops at the first link that somebody else holds: the rest is theirs. So whoever may
+    turn out to be the last to refer to a long chain must do so by a hold, not by a variable.
     """
 
     __slots__ = ("link",)

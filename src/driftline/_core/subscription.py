@@ -16,12 +16,13 @@ import sys
 from collections.abc import Callable, Generator, Hashable
 from time import monotonic
 from types import coroutine
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar, cast
 
 import anyio
 from anyio.abc import ObjectReceiveStream
 
 from driftline._core import views
+from driftline._core.checks import check_name, checked_count
 from driftline._core.link import END, Hold, Link, after
 from driftline._core.message import Message, Position
 from driftline._core.parking import EVERY, UNSETTLED, ThreadWaiter, let_go, running_loop
@@ -49,9 +50,10 @@ class Subscription(ObjectReceiveStream[T]):
     Delivery: each message once, in the topic's order. Whatever happens to a subscription, no
     other notices.
 
-    Threads: one task or thread reads at a time; another that tries gets
-    `anyio.BusyResourceError`. It may be another one each time, on another event loop too. The
-    properties, `statistics()` and `close()` work from any thread.
+    Threads: one task or thread reads at a time; one that would have to wait while another waits
+    gets `anyio.BusyResourceError`. It may be another one each time, on another event loop too.
+    That two threads read ready messages in the same moment is not noticed, and not safe: give
+    each a `fork`. The properties, `statistics()` and `close()` work from any thread.
 
     Fairness: reading what is ready does not wait, but lets other tasks run after every 128
     messages, so that a long backlog, or a reader that publishes what it reads, does not hold the
@@ -139,7 +141,10 @@ class Subscription(ObjectReceiveStream[T]):
         self._link = following  # type: ignore[assignment]
         self._received += 1
         if self._closed:  # in this moment, by another thread
+            hold = Hold(link)
+            del link, following
             self._forget()
+            return cast(T, hold.link.value)
         return link.value
 
     def receive_nowait(self) -> T:
@@ -153,7 +158,7 @@ class Subscription(ObjectReceiveStream[T]):
         self._refuse_if_busy()
         if not self._has_next():
             raise anyio.WouldBlock
-        return self._take().value
+        return cast(T, self._take().link.value)
 
     def receive_blocking(self, timeout: float | None = None) -> T:
         """Return the next message, blocking the thread until there is one.
@@ -169,7 +174,7 @@ class Subscription(ObjectReceiveStream[T]):
             anyio.BusyResourceError: as for `receive`.
         """
         self._ready_blocking(timeout)
-        return self._take().value
+        return cast(T, self._take().link.value)
 
     def __iter__(self) -> Self:
         return self
@@ -180,7 +185,7 @@ class Subscription(ObjectReceiveStream[T]):
             self._ready_blocking(None)
         except anyio.EndOfStream:
             raise StopIteration from None
-        return self._take().value
+        return cast(T, self._take().link.value)
 
     # Other ways to read.
 
@@ -223,11 +228,11 @@ class Subscription(ObjectReceiveStream[T]):
             ValueError: `n` is negative.
             anyio.ClosedResourceError: the subscription was closed.
         """
-        views.checked_count("n", n, least=0)
+        checked_count("n", n, least=0)
         if self._closed:
             raise self._end()
-        link, count = after(self._link, n)
-        self._move(link, skipped=count)
+        to, count = after(self._link, n)
+        self._move(to, skipped=count)
         return count
 
     def skip_to_latest(self) -> int:
@@ -249,6 +254,7 @@ class Subscription(ObjectReceiveStream[T]):
         Raises:
             anyio.ClosedResourceError: the subscription was closed.
         """
+        check_name("subscription", "" if name is None else name)
         seq, link = self._seq, self._link
         if link is _CLOSED:
             raise self._end()
@@ -281,6 +287,9 @@ class Subscription(ObjectReceiveStream[T]):
 
     def __del__(self) -> None:
         self._forget()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a subscription cannot be copied or pickled; see fork() and position")
 
     # Looking, from any thread.
 
@@ -390,29 +399,29 @@ class Subscription(ObjectReceiveStream[T]):
         if self._reading:
             raise anyio.BusyResourceError("reading from")
 
-    def _take(self) -> Link[T]:
-        """Move on, and return the link of the message. Raise if another thread closes just now."""
-        link = self._link
-        if link is _CLOSED:
+    def _take(self) -> Hold:
+        """Move on, and return the message. Raise if another thread closes just now."""
+        hold = Hold(self._link)
+        if hold.link is _CLOSED:
             raise self._end()
-        self._link = link.next or END
+        self._link = hold.link.next or END
         self._received += 1
         if self._closed:
             self._forget()
-        return link
+        return hold
 
     def _skip_to_newest(self, most: int) -> int:
         """Pass over all messages but the newest of `most`; return how many."""
         return self.skip(max(0, after(self._link, most)[1] - 1))
 
-    def _move(self, link: Link[T], *, received: int = 0, skipped: int = 0) -> None:
+    def _move(self, to: Hold, *, received: int = 0, skipped: int = 0) -> None:
         hold = Hold(self._link)
-        self._link = link
+        self._link = to.link
         self._received += received
         self._skipped += skipped
         let_go(hold)
-        if self._closed and link is not _CLOSED:
+        if self._closed and self._link is not _CLOSED:
             self._forget()
 
     def _forget(self) -> None:
-        self._move(_CLOSED)
+        self._move(Hold(_CLOSED))

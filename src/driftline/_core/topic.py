@@ -34,6 +34,7 @@ from weakref import ref
 
 import anyio
 
+from driftline._core.checks import check_name, checked_size
 from driftline._core.link import END, Hold, Link
 from driftline._core.parking import WaitingRoom
 from driftline._core.statistics import TopicStatistics
@@ -82,8 +83,7 @@ class Topic(Generic[T]):
     )
 
     def __init__(self, name: str = "", *, sizeof: Callable[[T], int] | None = None) -> None:
-        if not isinstance(name, str):
-            raise TypeError(f"a topic's name is text, not {type(name).__name__}: {name!r}")
+        check_name("topic", name)
         if sizeof is not None and not callable(sizeof):
             raise TypeError(f"sizeof takes a function from a value to its bytes, not {sizeof!r}")
         self._name = name
@@ -115,9 +115,8 @@ class Topic(Generic[T]):
             TypeError, ValueError: `sizeof` gave no size; the message is not published. What
                 `sizeof` itself raises is passed on, likewise.
         """
-        sizes = () if self._sizeof is None else (self._size(value),)
-        link: Link[T] = Link()
-        self._append(value, sizes, link, link, 1)
+        sizes = () if self._sizeof is None else (checked_size(self._sizeof, value),)
+        self._append(value, sizes, [Link()])
 
     def publish_many(self, values: Iterable[T]) -> None:
         """Publish several messages at once: all of them or none, with no other in between.
@@ -131,16 +130,12 @@ class Topic(Generic[T]):
         collected = list(values)
         if not collected:
             return self._refuse_if_closed()
-        sizes = () if self._sizeof is None else tuple(map(self._size, collected))
+        sized = [] if self._sizeof is None else collected
+        sizes = [checked_size(self._sizeof, value) for value in sized]
         links: list[Link[T]] = [Link() for _ in collected]
-        for link, following, value in zip(links, links[1:], collected[1:], strict=False):
-            link.value = value
-            link.next = following
-        first, last = links[0], links[-1]
-        hold = Hold(first)
-        self._append(collected[0], sizes, first, last, len(collected))
-        del first, links
-        hold.free()  # all of it, one by one, if nobody subscribes
+        for n, value in enumerate(collected[1:]):
+            links[n].value, links[n].next = value, links[n + 1]
+        self._append(collected[0], sizes, links)
 
     def close(self, error: BaseException | None = None) -> None:
         """End the topic: readers get what they have not read yet, and then the end.
@@ -161,12 +156,16 @@ class Topic(Generic[T]):
                 raise
             self._link_inbox()
 
-    def _append(self, value: T, sizes: Sizes, first: Link[T], last: Link[T], count: int) -> None:
-        """Publish `value` and the chain from `first` to `last`, which is open: `count` in all."""
+    def _append(self, value: T, sizes: Sizes, links: list[Link[T]]) -> None:
+        """Publish `value` and the chain of `links`, of which the last is open."""
         self._refuse_if_closed()
         claim = [None, None]  # of two, because to shrink from one to none needs memory
-        self._inbox.append((value, sizes, claim, first, last, count))
-        self._link_inbox()
+        self._inbox.append((value, sizes, claim, links[0], links[-1], len(links)))
+        links.clear()  # so that this publisher keeps nothing of what others publish behind it
+        try:  # noqa: SIM105  # with suppress() it takes longer
+            self._link_inbox()
+        except (MemoryError, RecursionError):
+            pass  # what is in the inbox is linked later (K2): it must not look refused
         if self._closing:  # perhaps before this came into the inbox
             with suppress(IndexError):  # no, it was linked
                 del claim[1]
@@ -176,35 +175,30 @@ class Topic(Generic[T]):
         if self._closing:
             raise anyio.ClosedResourceError(f"the topic {self._name!r} was closed")
 
-    def _size(self, value: T) -> int:
-        size = self._sizeof(value)
-        if not isinstance(size, int):
-            raise TypeError(f"sizeof must return an int, the size in bytes; it returned {size!r}")
-        if size < 0:
-            raise ValueError(f"sizeof must return a size of 0 or more; it returned {size}")
-        return size
-
     def _link_inbox(self) -> None:
         """Link what is in the inbox, unless somebody is at it, and wake those who wait."""
-        inbox, turn, waiting = self._inbox, self._turn, self._waiting
+        turn = self._turn
         try:
-            while inbox:
+            while self._inbox:
                 try:
                     del turn.free
                 except AttributeError:
                     return
                 try:
-                    while inbox:
-                        self._link_first()
-                    if waiting.queue:
-                        waiting.wake()
+                    # No loop here: an exception at the jump back would pass by the `finally`.
+                    self._link_all()
                 finally:
                     turn.free = True
-        except MemoryError:
-            pass  # what is in the inbox is linked later (K2): it must not look refused
-        except BaseException:
-            self._link_inbox()  # what a signal handler has interrupted was not only its own
+        except BaseException as error:
+            if not isinstance(error, (MemoryError, RecursionError)):
+                self._link_inbox()  # what a signal handler has interrupted was not only its own
             raise
+
+    def _link_all(self) -> None:
+        while self._inbox:
+            self._link_first()
+        if self._waiting.queue:
+            self._waiting.wake()
 
     def _link_first(self) -> None:
         """Link the first entry of the inbox, and take it out. Only who has the turn may."""
@@ -214,7 +208,7 @@ class Topic(Generic[T]):
             # All that could be interrupted comes before the claim, and does no harm twice (K4).
             now = monotonic()
             end = (link if first is END else last, published + count)
-            if sizes or count > 1:
+            if (sizes or count > 1) and len(claim) > 1:
                 _stamp(first, now, link.before, sizes or (0,) * count)
             try:
                 del claim[1]
@@ -244,11 +238,10 @@ class Topic(Generic[T]):
         Args:
             name: tells who is behind, in `statistics()` and the like.
         """
+        check_name("subscription", "" if name is None else name)
         return self._subscription(*self._end, name)
 
     def _subscription(self, link: Link[T], seq: int, name: str | None) -> Subscription[T]:
-        if name is not None and not isinstance(name, str):
-            raise TypeError(f"a subscription's name is text, not {type(name).__name__}: {name!r}")
         subscription = Subscription(self, link, seq, name)
         self._subscriptions[ref(subscription, self._subscriptions.pop)] = None
         return subscription

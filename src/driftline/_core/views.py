@@ -7,11 +7,13 @@ and mixed with others.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, cast
 
 import anyio
 
-from driftline._core.link import END, after, values
+from driftline._core.checks import checked_count
+from driftline._core.link import END, Hold, Link, after
 from driftline._core.message import Message
 from driftline._core.parking import EVERY
 
@@ -34,7 +36,7 @@ class View(Generic[V]):
     def __init__(self, subscription: Subscription[Any], take: Callable[[], V], every: int) -> None:
         """Not for users: the methods of `Subscription` make views."""
         self._subscription = subscription
-        self._take = take  # raises `anyio.WouldBlock` to go on when others had their turn
+        self._take = take  # may raise `_NotYet`
         self._every = every
 
     def __aiter__(self) -> Self:
@@ -49,11 +51,10 @@ class View(Generic[V]):
                 if not (ready and subscription._received & self._every):
                     await subscription._waiter.wait(subscription)
                     subscription._has_next()
-                return self._take()
-            except anyio.WouldBlock:
-                continue
             except anyio.EndOfStream:
                 raise StopAsyncIteration from None
+            with suppress(_NotYet):
+                return self._take()
 
     def __iter__(self) -> Self:
         return self
@@ -63,11 +64,14 @@ class View(Generic[V]):
         while True:
             try:
                 self._subscription._ready_blocking(None)
-                return self._take()
-            except anyio.WouldBlock:
-                continue
             except anyio.EndOfStream:
                 raise StopIteration from None
+            with suppress(_NotYet):
+                return self._take()
+
+
+class _NotYet(Exception):
+    """There is more to pass over, after others had their turn."""
 
 
 def batches(subscription: Subscription[T], max_size: int | None) -> View[list[T]]:
@@ -75,8 +79,8 @@ def batches(subscription: Subscription[T], max_size: int | None) -> View[list[T]
     most = _MOST if max_size is None else checked_count("max_size", max_size, least=1)
 
     def take() -> list[T]:
-        batch = values(subscription._link, most)
-        subscription._move(after(subscription._link, most)[0], received=len(batch))
+        batch = _values(subscription._link, most)
+        subscription._move(after(subscription._link, len(batch))[0], received=len(batch))
         return batch
 
     return View(subscription, take, _ALWAYS)
@@ -87,8 +91,8 @@ def latest(subscription: Subscription[T]) -> View[T]:
 
     def take() -> T:
         if subscription._skip_to_newest(_MOST) == _MOST - 1:  # or more
-            raise anyio.WouldBlock
-        return subscription._take().value
+            raise _NotYet
+        return cast(T, subscription._take().link.value)
 
     return View(subscription, take, _ALWAYS)
 
@@ -99,11 +103,13 @@ def latest_by(subscription: Subscription[T], key: Callable[[T], K]) -> View[dict
         raise TypeError(f"latest_by takes a function from a value to its key, not {key!r}")
 
     def take() -> dict[K, T]:
-        pending = values(subscription._link, _MOST)
+        seq = subscription._seq
+        pending = _values(subscription._link, _MOST)
         newest = {key(value): value for value in pending}
-        skipped = len(pending) - len(newest)
-        after_them = after(subscription._link, len(pending))[0]
-        subscription._move(after_them, received=len(newest), skipped=skipped)
+        if subscription._seq != seq:
+            raise RuntimeError("the key of latest_by has read or moved the subscription itself")
+        to, count = after(subscription._link, len(pending))
+        subscription._move(to, received=len(newest), skipped=count - len(newest))
         return newest
 
     return View(subscription, take, _ALWAYS)
@@ -114,16 +120,20 @@ def messages(subscription: Subscription[T]) -> View[Message[T]]:
     topic = subscription.topic
 
     def take() -> Message[T]:
-        link = subscription._take()
-        return Message(topic.name, subscription._seq, topic._clock + link.time, link.value)
+        hold = subscription._take()
+        published_at = topic._clock + hold.link.time
+        return Message(topic.name, subscription._seq, published_at, hold.link.value)
 
     return View(subscription, take, EVERY)
 
 
-def checked_count(name: str, value: int, *, least: int) -> int:
-    """Return a number of messages that an argument gives, if it is one."""
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{name} is a number of messages, an int, not {value!r}")
-    if value < least:
-        raise ValueError(f"{name} is a number of messages, {least} or more, not {value}")
-    return value
+def _values(link: Link[T], most: int) -> list[T]:
+    """Return the messages from this link on, `most` or all there are."""
+    found: list[T] = []
+    while len(found) < most and link.next is not None and link.next is not END:
+        found.append(link.value)
+        link = link.next
+    hold = Hold(link)
+    del link
+    hold.free()  # what follows, if whoever kept it has let go in the meantime
+    return found

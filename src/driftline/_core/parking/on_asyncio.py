@@ -74,6 +74,7 @@ class AsyncioWaiter:
     def leave(self) -> None:
         self._parking.leave(self)
         self._wakeup = _nobody
+        self._context = _NOWHERE
         self.result = _NOTHING
 
     def wake(self) -> None:
@@ -104,9 +105,10 @@ class AsyncioWaiter:
         wakeup = self._wakeup
         if wakeup is _nobody:
             return False  # it has been woken; the task remembers, and cancels when it runs
+        context = self._context
         self.leave()
         self.result = partial(_raise, CancelledError() if msg is None else CancelledError(msg))
-        self._loop.call_soon(wakeup, self, context=self._context)
+        self._loop.call_soon(wakeup, self, context=context)
         return True
 
 
@@ -115,7 +117,10 @@ def _nobody(waiter: AsyncioWaiter) -> None:
 
 
 def _raise(error: BaseException) -> None:
-    raise error
+    try:
+        raise error
+    finally:
+        del error  # its traceback refers to this frame
 
 
 _NOWHERE: Final = Context()
@@ -165,8 +170,9 @@ class AsyncioParking(Parking[AsyncioWaiter]):
                 if wakeup is _nobody:
                     pass  # it was cancelled in the meantime
                 elif reader._link.next is not None or not self.enter(waiter, reader):
-                    waiter._wakeup = _nobody  # so that the task is not kept
-                    waiter._context.run(wakeup, waiter)
+                    context = waiter._context
+                    waiter._wakeup, waiter._context = _nobody, _NOWHERE  # not to keep the task
+                    context.run(wakeup, waiter)
                 passed += 1
                 if not passed & _CLOCK and monotonic() > deadline:
                     break

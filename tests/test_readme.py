@@ -1,0 +1,62 @@
+"""The programs in the README do what it says."""
+
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from time import monotonic
+
+from websockets.sync.client import ClientConnection, connect
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+PROGRAMS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+PATIENCE = 20.0
+
+
+def test_the_thirty_lines_print_what_is_printed_beside_them() -> None:
+    (printed,) = re.findall(r"```text\n(.*?)```", README, re.DOTALL)
+    run = subprocess.run(
+        [sys.executable, "-c", PROGRAMS[0]], capture_output=True, text=True, timeout=60
+    )
+    assert run.stderr == ""
+    # How far behind the slow one is depends on the machine, as the README says.
+    numbers = re.compile(r"(?<=slow is )\d+")
+    assert numbers.sub("50", run.stdout) == printed
+
+
+def connect_when_there(port: int) -> ClientConnection:
+    end = monotonic() + PATIENCE
+    while True:
+        try:
+            return connect(f"ws://localhost:{port}")
+        except ConnectionRefusedError:
+            if monotonic() > end:
+                raise
+
+
+def test_the_websocket_server_serves() -> None:
+    with socket.create_server(("localhost", 0)) as free:
+        port = free.getsockname()[1]
+    program = PROGRAMS[1].replace("8765", str(port))
+    server = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, text=True)
+    try:
+        with connect_when_there(port) as first, connect_when_there(port) as second:
+            assert server.stdin is not None
+            # Whoever is connected may not have subscribed yet, so lines go on until one arrives.
+            for client in (first, second):
+                end = monotonic() + PATIENCE
+                while monotonic() < end:
+                    server.stdin.write("hello\n")
+                    server.stdin.flush()
+                    try:
+                        assert client.recv(timeout=0.1) == "hello\n"
+                        break
+                    except TimeoutError:
+                        continue
+                else:
+                    raise AssertionError("nothing arrived")
+            server.stdin.close()
+    finally:
+        server.terminate()
+        server.wait(PATIENCE)
