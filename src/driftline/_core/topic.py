@@ -130,8 +130,7 @@ class Topic(Generic[T]):
         collected = list(values)
         if not collected:
             return self._refuse_if_closed()
-        sized = [] if self._sizeof is None else collected
-        sizes = [checked_size(self._sizeof, value) for value in sized]
+        sizes = [checked_size(self._sizeof, value) for value in collected] if self._sizeof else []
         links: list[Link[T]] = [Link() for _ in collected]
         for n, value in enumerate(collected[1:]):
             links[n].value, links[n].next = value, links[n + 1]
