@@ -1,6 +1,8 @@
 """Bad input gets an error that says what to do, loses nothing, and is noticed by nobody else."""
 
+import copy
 import math
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -256,3 +258,28 @@ def test_awaiting_without_an_event_loop_says_so() -> None:
     step = subscription.receive()
     with pytest.raises(RuntimeError, match="no running event loop"):
         step.send(None)
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_topics_and_subscriptions_are_not_copied(duplicate: Callable[[object], object]) -> None:
+    topic = Topic[int]("prices")
+    subscription = topic.subscribe()
+    for original in (topic, subscription):
+        with pytest.raises(TypeError, match="cannot be copied"):
+            duplicate(original)
+    topic.publish(1)
+    assert subscription.receive_nowait() == 1
+
+
+def test_a_subscription_is_made_by_a_topic() -> None:
+    with pytest.raises(TypeError, match="missing"):
+        Subscription(Topic[int]("prices"))  # type: ignore[call-arg]
+
+
+def test_a_key_that_reads_the_subscription_is_told_so() -> None:
+    topic = Topic[int]("prices")
+    subscription = topic.subscribe()
+    topic.publish_many(range(10))
+    with pytest.raises(RuntimeError, match="latest_by"):
+        next(subscription.latest_by(lambda value: subscription.skip(1)))
+    assert subscription.lag + subscription.skipped == 10

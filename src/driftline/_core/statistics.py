@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionStatistics:
-    """One subscription, as it was for a moment. `lag + received + skipped` is what it was owed."""
+    """One subscription, as it was for a moment."""
 
     topic: str
     """The name of the topic."""

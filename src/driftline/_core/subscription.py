@@ -222,7 +222,7 @@ class Subscription(ObjectReceiveStream[T]):
     def skip(self, n: int) -> int:
         """Pass over the next `n` messages, or what there is of them, and return how many.
 
-        Cost: linear in what is passed over, about 30 ms for a million.
+        Cost: linear in what is passed over, in one step: some tenths of a second for a million.
 
         Raises:
             ValueError: `n` is negative.
@@ -238,8 +238,7 @@ class Subscription(ObjectReceiveStream[T]):
     def skip_to_latest(self) -> int:
         """Pass over all messages but the newest, and return how many.
 
-        Cost: linear in what is passed over, about 60 ms for a million; `latest` does the same in
-        slices.
+        Cost: as for `skip`; `latest` does the same in slices.
 
         Raises:
             anyio.ClosedResourceError: the subscription was closed.
@@ -286,7 +285,8 @@ class Subscription(ObjectReceiveStream[T]):
         self.close()
 
     def __del__(self) -> None:
-        self._forget()
+        if hasattr(self, "_link"):  # otherwise it was never made
+            self._forget()
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a subscription cannot be copied or pickled; see fork() and position")

@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from secrets import token_urlsafe
 from time import monotonic, time
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 from weakref import ref
 
 import anyio
@@ -125,7 +125,7 @@ class Topic(Generic[T]):
         published. Readers are woken once. Otherwise like `publish`, for each message.
 
         Cost: linear in the number of messages; they are linked in one piece, which takes about
-        a millisecond for each three thousand, so give an event loop a turn between large ones.
+        a millisecond for each thousand, so give an event loop a turn between large ones.
         """
         collected = list(values)
         if not collected:
@@ -285,6 +285,9 @@ class Topic(Generic[T]):
         the others go on.
         """
         return TopicStatistics.of(self)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a topic cannot be copied or pickled; pass it on as it is")
 
     def __repr__(self) -> str:
         state = ", closed" if self._closing else ""
