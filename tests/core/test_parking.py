@@ -380,7 +380,10 @@ def test_b12_a_subscription_moves_between_loops_of_all_kinds_and_threads() -> No
 
     for backend in backends:
         run(backend, read_two)
+        run(backend, read_two)  # another loop of the same kind
         read_two_in_a_thread()
+    for backend in backends:
+        run(backend, read_two)
     ledger.check()
 
 

@@ -380,9 +380,10 @@ class Subscription(ObjectReceiveStream[T]):
         """Return whether there is a message to take; raise if there will be none any more."""
         if self._link.next is None and self._topic._inbox:
             self._topic._link_inbox()  # an interrupted publisher may have left some
-        if self._link.next is END:
+        following = self._link.next  # read once: it may change at any moment
+        if following is END:
             raise self._end()
-        return self._link.next is not None
+        return following is not None
 
     def _end(self, regular: type[Exception] = anyio.EndOfStream) -> Exception:
         """Return what to raise at the end: `regular`, unless there is a reason for another."""
