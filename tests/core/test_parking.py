@@ -550,7 +550,7 @@ async def test_receive_blocking_in_the_thread_of_an_event_loop_is_refused() -> N
     topic = Topic[int]("topic")
     subscription = topic.subscribe()
     with pytest.raises(RuntimeError, match=r"await receive\(\)"):
-        subscription.receive_blocking()
+        subscription.receive_blocking(timeout=1)
     with pytest.raises(RuntimeError, match=r"await receive\(\)"):
         next(subscription)
     topic.publish(1)

@@ -62,11 +62,10 @@ class TopicStatistics:
     def of(cls, topic: Topic[Any]) -> TopicStatistics:
         """Return those of a topic, as it is now."""
         rows = [subscription.statistics() for subscription in topic.subscriptions()]
-        end, published = topic._end
         return cls(
             name=topic.name,
-            published=published,
-            published_bytes=None if topic._sizeof is None else end.before,
+            published=topic.published,
+            published_bytes=None if topic._sizeof is None else topic._end[0].before,
             closed=topic.closed,
             subscriptions=tuple(sorted(rows, key=lambda row: row.lag, reverse=True)),
         )

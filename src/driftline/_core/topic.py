@@ -44,7 +44,7 @@ from driftline._core.turn import Turn
 T = TypeVar("T")
 
 Sizes = Sequence[int]
-Entry = tuple[Any, Sizes, list[None], Link[Any], Link[Any], int]
+Entry = tuple[Any, Sizes, list[None], int, Link[Any], Link[Any], None]
 
 
 class Topic(Generic[T]):
@@ -146,7 +146,7 @@ class Topic(Generic[T]):
         if error is not None and not isinstance(error, BaseException):
             raise TypeError(f"close takes an exception (an instance) or nothing, not {error!r}")
         if not self._closing:
-            entry: Entry = (error, (), [None, None], END, END, 0)
+            entry: Entry = (error, (), [None, None], 0, END, END, None)
             self._closing = True
             try:
                 self._inbox.append(entry)
@@ -159,8 +159,11 @@ class Topic(Generic[T]):
         """Publish `value` and the chain of `links`, of which the last is open."""
         self._refuse_if_closed()
         claim = [None, None]  # of two, because to shrink from one to none needs memory
-        self._inbox.append((value, sizes, claim, links[0], links[-1], len(links)))
-        links.clear()  # so that this publisher keeps nothing of what others publish behind it
+        # `links` is emptied before anybody can link what was in it: who comes back late from
+        # `append` must not be the last to hold what others have published behind it.
+        self._inbox.append(
+            (value, sizes, claim, len(links), links[0], links.pop(), links.clear())  # type: ignore[func-returns-value]
+        )
         try:  # noqa: SIM105  # with suppress() it takes longer
             self._link_inbox()
         except (MemoryError, RecursionError):
@@ -201,7 +204,7 @@ class Topic(Generic[T]):
 
     def _link_first(self) -> None:
         """Link the first entry of the inbox, and take it out. Only who has the turn may."""
-        value, sizes, claim, first, last, count = self._inbox[0]
+        value, sizes, claim, count, first, last, _ = self._inbox[0]
         link, published = self._end
         if link.next is not END:  # otherwise it came too late (K5)
             # All that could be interrupted comes before the claim, and does no harm twice (K4).
