@@ -740,7 +740,7 @@ async def test_p9_other_ways_to_read_a_backlog_let_others_run_every_ten_thousand
             tasks.cancel_scope.cancel()
     steps = [later - earlier for earlier, later in pairwise(positions)]
     assert max(steps) <= 2 * 10_001
-    assert sum(step > 0 for step in steps) >= 5
+    assert sum(step > 0 for step in steps) >= 3
 
 
 @pytest.mark.parametrize("read", [read_one_by_one, read_with_receive, read_messages])
