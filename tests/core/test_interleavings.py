@@ -405,7 +405,7 @@ def test_a2_one_that_times_out_while_it_is_called_passes_the_call_on(
         with monkeypatch.context() as patch:
             patch.setattr(on_threads, "Lock", HastyLock)
             hasty.subscription._waiter = topic._waiting.thread(hasty.subscription._waiter)
-        room = hasty.subscription._waiter._parking
+        room = hasty.subscription._waiter.parking
 
         def wait_in_vain() -> None:
             with suppress(TimeoutError):

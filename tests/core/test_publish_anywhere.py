@@ -293,6 +293,9 @@ class ClosesWhenCalled:
     def is_closed(self) -> bool:
         return self.loop.is_closed()
 
+    def get_debug(self) -> bool:
+        return self.loop.get_debug()
+
     def call_soon_threadsafe(self, *arguments: Any, **keywords: Any) -> object:
         self.loop.close()
         return self.loop.call_soon_threadsafe(*arguments, **keywords)

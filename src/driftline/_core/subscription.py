@@ -120,19 +120,22 @@ class Subscription(ObjectReceiveStream[T]):
             waiter = self._waiter
             if following is None and waiter.loop is running_loop() and not self._reading:
                 self._reading = True
-                waiter.reader = self
                 try:
-                    yield waiter
+                    parking = waiter.parking
+                    parking.parked[waiter] = self  # like `enter`, without the price of a call
+                    if not parking.queued:
+                        parking.enqueue()
+                    if self._link.next is None:
+                        waiter.future._asyncio_future_blocking = True
+                        yield waiter.future
+                    else:
+                        parking.leave(waiter)
                 except BaseException:
                     waiter.leave()
                     raise
                 finally:
-                    waiter.reader = None
                     self._reading = False
-                following = self._link.next
-            else:
-                following = None
-            if following is None:
+            if following is not None or self._link.next is None:
                 yield from waiter.wait(self)
             link = self._link
             following = link.next

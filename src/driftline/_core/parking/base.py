@@ -32,21 +32,26 @@ class Reader(Protocol):
         ...
 
 
-class TaskWaiter(Protocol):
-    """The place in a parking of a subscription that tasks read; used again for each wait."""
+NO_LOOP: Final = object()
 
-    reader: Reader | None  # whoever is about to yield this object
 
-    @property
-    def loop(self) -> object:
-        """The asyncio event loop whose tasks may yield this object itself in order to wait.
+class TaskWaiter:
+    """The place in a parking of a subscription that tasks read; used again for each wait.
 
-        Who does so sets `reader` before, and to None again afterwards, and calls `leave` if the
-        wait ended with an exception. For waiters of other kinds, this is no event loop at all.
-        """
+    A task that runs on `loop` may wait without a call of `wait`, which saves a tenth: it enters
+    the parking, then yields `future`, marked as blocking, to the loop. If that ends with an
+    exception it calls `leave`.
+    """
+
+    __slots__ = ()
+
+    loop: object = NO_LOOP  # an event loop of asyncio, or no loop at all
+    parking: Any
+    future: Any  # only if there is a loop
 
     def leave(self) -> None:
         """Stand in the parking no more."""
+        raise NotImplementedError
 
     def wait(self, reader: Reader) -> Any:
         """Return when the reader's link leads on, and not before others had a chance to run.
@@ -56,25 +61,20 @@ class TaskWaiter(Protocol):
         Meanwhile its `_reading` is True. A cancelled wait has changed nothing. Raises what
         `Reader._settle` does.
         """
+        return reader._settle().wait(reader)
 
     def wake(self) -> None:
         """Wake whoever stands here. From any thread."""
+        raise NotImplementedError
 
 
-NO_LOOP: Final = object()
-
-
-class Unsettled:
+class Unsettled(TaskWaiter):
     """Where a subscription waits that has not been read yet: where it is read first."""
 
-    reader: Reader | None = None
-    loop: object = NO_LOOP
+    __slots__ = ()
 
     def leave(self) -> None:
         pass
-
-    def wait(self, reader: Reader) -> Any:
-        return reader._settle().wait(reader)
 
     def wake(self) -> None:
         pass

@@ -15,30 +15,24 @@ from time import monotonic
 from typing import Any
 from weakref import WeakSet
 
-from driftline._core.parking.base import NO_LOOP, Parking, Reader
+from driftline._core.parking.base import Parking, Reader, TaskWaiter
 from driftline._core.parking.here import event_loop_here
 
 
-class ThreadWaiter:
+class ThreadWaiter(TaskWaiter):
     """Where a subscription waits that a thread reads."""
 
-    __slots__ = ("_lock", "_parking", "reader")
-
-    loop: object = NO_LOOP
+    __slots__ = ("_lock", "parking")
 
     def __init__(self, parking: ThreadParking) -> None:
-        self.reader: Reader | None = None
-        self._parking = parking
+        self.parking = parking
         self._lock = Lock()
         self._lock.acquire()
 
-    def wait(self, reader: Reader) -> Any:
-        return reader._settle().wait(reader)  # a task reads what a thread has read before
-
     def leave(self) -> None:
-        self._parking.leave(self)
-        if self._parking.called:
-            self._parking.resume()
+        self.parking.leave(self)
+        if self.parking.called:
+            self.parking.resume()
 
     def block(self, reader: Reader, timeout: float | None) -> None:
         """Wait until the reader has a message, at most `timeout` seconds if that is given.
@@ -63,17 +57,17 @@ class ThreadWaiter:
                 if remaining <= 0:
                     raise TimeoutError(f"there was no message in {timeout} seconds")
                 try:
-                    if self._parking.enter(self, reader):
+                    if self.parking.enter(self, reader):
                         self._lock.acquire(timeout=min(remaining, TIMEOUT_MAX))
                     else:  # the publisher may have looked before this was queued, for others too
-                        self._parking.called = True
+                        self.parking.called = True
                 finally:
                     self.leave()
         finally:
             reader._reading = False
 
     def wake(self) -> None:
-        if self._parking.leave(self):
+        if self.parking.leave(self):
             self.release()
 
     def release(self) -> None:

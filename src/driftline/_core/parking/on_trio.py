@@ -33,30 +33,26 @@ from trio.lowlevel import (
     wait_task_rescheduled,
 )
 
-from driftline._core.parking.base import NO_LOOP, Parking, Reader
+from driftline._core.parking.base import Parking, Reader, TaskWaiter
 
 _SLICE: Final = 1000  # tasks that are rescheduled before the others get a turn
 
 
-class TrioWaiter:
+class TrioWaiter(TaskWaiter):
     """Where a subscription waits that a trio task reads."""
 
-    __slots__ = ("_parking", "task")
-
-    # What to yield to trio is known to trio alone.
-    loop: object = NO_LOOP
-    reader: Reader | None = None
+    __slots__ = ("parking", "task")
 
     def __init__(self, parking: TrioParking) -> None:
-        self._parking = parking
+        self.parking = parking
         self.task: Task | None = None
 
     def leave(self) -> None:
-        self._parking.leave(self)
+        self.parking.leave(self)
 
     @enable_ki_protection
     async def wait(self, reader: Reader) -> None:
-        parking = self._parking
+        parking = self.parking
         if reader._reading or not parking.is_here():
             await reader._settle().wait(reader)
             return
@@ -78,13 +74,13 @@ class TrioWaiter:
             reader._reading = False
 
     def _abort(self, raise_cancel: object) -> Abort:
-        return Abort.SUCCEEDED if self._parking.leave(self) else Abort.FAILED
+        return Abort.SUCCEEDED if self.parking.leave(self) else Abort.FAILED
 
     def wake(self) -> None:
-        self._parking.soon(self.resume)
+        self.parking.soon(self.resume)
 
     def resume(self) -> None:
-        if self._parking.leave(self):
+        if self.parking.leave(self):
             self.run()
 
     def run(self) -> None:
