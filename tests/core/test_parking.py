@@ -98,6 +98,42 @@ async def test_p6_a2_after_a_timeout_the_same_subscription_goes_on() -> None:
     ledger.check()
 
 
+async def test_p6_a2_after_a_timeout_the_same_subscription_waits_again() -> None:
+    topic, ledger = start()
+    reader = ledger.reader("hasty", topic.subscribe)
+    waits = 0
+    with anyio.fail_after(PATIENCE):
+        for _ in range(3):
+            with anyio.move_on_after(0.01) as scope:
+                await reader.subscription.receive()
+            waits += scope.cancelled_caught
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read_all, reader)
+            await until_parked(topic, 1)
+            ledger.publish("p")
+            topic.close()
+    assert waits == 3  # here, because anyio swallows a cancellation that is met again
+    ledger.check()
+
+
+async def test_p7_a_task_woken_by_close_is_not_kept() -> None:
+    topic = Topic[int]("topic")
+    subscription = topic.subscribe()
+
+    async def read() -> None:
+        with pytest.raises(anyio.ClosedResourceError):
+            await subscription.receive()
+
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read)
+            await until_parked(topic, 1)
+            subscription.close()
+    waiter = subscription._waiter
+    if isinstance(waiter, on_asyncio.AsyncioWaiter):
+        assert not waiter.future._callbacks  # or else it keeps the task
+
+
 async def test_a3_a_slow_reader_meets_no_cancellation_that_was_meant_for_another() -> None:
     topic, ledger = start()
     slow, cancelled = (ledger.reader(name, topic.subscribe) for name in ("slow", "cancelled"))
