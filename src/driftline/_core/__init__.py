@@ -5,6 +5,6 @@
 3. `subscription`: reading
 4. `parking`: waiting, and being woken, on asyncio, trio and in threads
 5. `views`: other ways to read
-6. `message`, `statistics`, `report`: what can be learned
+6. `visible`, `message`, `statistics`, `report`: what can be learned
 7. `checks`: what callers may give
 """

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from driftline._core.subscription import Subscription
     from driftline._core.topic import Topic
+    from driftline._core.visible import Visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class SubscriptionStatistics:
     """Messages passed over by choice."""
 
     @classmethod
-    def of(cls, subscription: Subscription[Any]) -> SubscriptionStatistics:
+    def of(cls, subscription: Visible[Any]) -> SubscriptionStatistics:
         """Return those of a subscription, as it is now."""
         return cls(
             topic=subscription.topic.name,

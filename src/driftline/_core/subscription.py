@@ -3,7 +3,7 @@
 Invariants:
 
 S1. `_link` is the first link that was not read; what was read is not referred to. After `close`
-    it is `_CLOSED`, which leads to `END` like the last link of a closed topic.
+    it is `CLOSED`, which leads to `END` like the last link of a closed topic.
 S2. The position is where the subscription started plus what it received plus what it skipped. A
     counter changes in the same step as `_link`, with no chance for a cancellation in between.
     Who moves `_link` looks at `_closed` afterwards, because any thread may close.
@@ -12,21 +12,19 @@ S3. No frame that can be kept by a traceback (one that awaits or raises) has a l
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Generator, Hashable
-from time import monotonic
 from types import coroutine
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, cast
 
 import anyio
 from anyio.abc import ObjectReceiveStream
 
 from driftline._core import views
 from driftline._core.checks import check_name, checked_count
-from driftline._core.link import END, Hold, Link, after
-from driftline._core.message import Message, Position
-from driftline._core.parking import EVERY, UNSETTLED, ThreadWaiter, let_go, running_loop
-from driftline._core.statistics import SubscriptionStatistics
+from driftline._core.link import CLOSED, END, Hold, Link, read
+from driftline._core.message import Message
+from driftline._core.parking import EVERY, STEP, UNSETTLED, ThreadWaiter, let_go, running_loop
+from driftline._core.visible import Visible
 
 if TYPE_CHECKING:
     from driftline._core.parking.base import TaskWaiter
@@ -35,11 +33,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
 
-_CLOSED: Final[Link[Any]] = Link()
-_CLOSED.next = END
 
-
-class Subscription(ObjectReceiveStream[T]):
+class Subscription(Visible[T], ObjectReceiveStream[T]):
     """A reader's own place in a topic, made by `Topic.subscribe`.
 
     It is a stream in the sense of anyio: iterate it with `async for` in a task of asyncio or
@@ -234,9 +229,13 @@ class Subscription(ObjectReceiveStream[T]):
         checked_count("n", n, least=0)
         if self._closed:
             raise self._end()
-        to, count = after(self._link, n)
-        self._move(to, skipped=count)
-        return count
+        skipped = self._skipped
+        while n > 0 and self.lag:
+            start = Hold(self._link)
+            values, to = read(start, min(n, self._ahead, STEP))
+            self._move(start, to, skipped=len(values))
+            n -= len(values) or n
+        return self._skipped - skipped
 
     def skip_to_latest(self) -> int:
         """Pass over all messages but the newest, and return how many.
@@ -246,7 +245,7 @@ class Subscription(ObjectReceiveStream[T]):
         Raises:
             anyio.ClosedResourceError: the subscription was closed.
         """
-        return self._skip_to_newest(sys.maxsize)
+        return self.skip(max(0, self.lag - 1))
 
     def fork(self, *, name: str | None = None) -> Subscription[T]:
         """Return another subscription at the same place, for somebody else to read.
@@ -258,7 +257,7 @@ class Subscription(ObjectReceiveStream[T]):
         """
         check_name("subscription", "" if name is None else name)
         seq, link = self._seq, self._link
-        if link is _CLOSED:
+        if link is CLOSED:
             raise self._end()
         return self._topic._subscription(link, seq, name)
 
@@ -294,78 +293,7 @@ class Subscription(ObjectReceiveStream[T]):
     def __reduce__(self) -> NoReturn:
         raise TypeError("a subscription cannot be copied or pickled; see fork() and position")
 
-    # Looking, from any thread.
-
-    @property
-    def name(self) -> str | None:
-        """The name given to `subscribe` or `fork`."""
-        return self._name
-
-    @property
-    def topic(self) -> Topic[T]:
-        """The topic that it reads."""
-        return self._topic
-
-    @property
-    def closed(self) -> bool:
-        """Whether the subscription was closed."""
-        return self._closed
-
-    @property
-    def lag(self) -> int:
-        """The number of messages published and not yet received. Never negative; 0 if closed."""
-        if self._closed:
-            return 0
-        seq = self._seq  # first, because it only grows, and what follows grows ahead of it
-        return self._topic.published - seq
-
-    @property
-    def lag_seconds(self) -> float:
-        """How long ago the oldest message not yet received was published; 0.0 without one."""
-        hold = Hold(self._link)
-        if hold.link.next is None or hold.link.next is END:
-            return 0.0
-        return max(0.0, monotonic() - hold.link.time)
-
-    @property
-    def lag_bytes(self) -> int | None:
-        """The size of the messages not yet received; None if the topic has no `sizeof`."""
-        if self._topic._sizeof is None:
-            return None
-        hold = Hold(self._link)
-        if hold.link is _CLOSED:
-            return 0
-        return self._topic._end[0].before - hold.link.before
-
-    @property
-    def position(self) -> Position:
-        """Where the subscription stands: after the last message that it received or skipped."""
-        return Position(self._topic._epoch, self._seq)
-
-    @property
-    def received(self) -> int:
-        """The number of messages received."""
-        return self._received
-
-    @property
-    def skipped(self) -> int:
-        """The number of messages passed over by choice."""
-        return self._skipped
-
-    def statistics(self) -> SubscriptionStatistics:
-        """Return a snapshot."""
-        return SubscriptionStatistics.of(self)
-
-    def __repr__(self) -> str:
-        name = "" if self._name is None else f" {self._name!r}"
-        state = "closed" if self._closed else f"lag {self.lag}"
-        return f"<Subscription{name} of {self._topic.name!r}, {state}>"
-
     # How it is done.
-
-    @property
-    def _seq(self) -> int:
-        return self._start + self._received + self._skipped
 
     def _settle(self) -> TaskWaiter:
         """Return a waiter for where this is read now, unless somebody is reading."""
@@ -406,7 +334,7 @@ class Subscription(ObjectReceiveStream[T]):
     def _take(self) -> Hold:
         """Move on, and return the message. Raise if another thread closes just now."""
         hold = Hold(self._link)
-        if hold.link is _CLOSED:
+        if hold.link is CLOSED:
             raise self._end()
         self._link = hold.link.next or END
         self._received += 1
@@ -414,18 +342,13 @@ class Subscription(ObjectReceiveStream[T]):
             self._forget()
         return hold
 
-    def _skip_to_newest(self, most: int) -> int:
-        """Pass over all messages but the newest of `most`; return how many."""
-        return self.skip(max(0, after(self._link, most)[1] - 1))
-
-    def _move(self, to: Hold, *, received: int = 0, skipped: int = 0) -> None:
-        hold = Hold(self._link)
+    def _move(self, start: Hold, to: Hold, *, received: int = 0, skipped: int = 0) -> None:
         self._link = to.link
         self._received += received
         self._skipped += skipped
-        let_go(hold)
-        if self._closed and self._link is not _CLOSED:
+        let_go(start)
+        if self._closed and self._link is not CLOSED:
             self._forget()
 
     def _forget(self) -> None:
-        self._move(Hold(_CLOSED))
+        self._move(Hold(self._link), Hold(CLOSED))

@@ -6,16 +6,16 @@ and mixed with others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from contextlib import suppress
+from collections.abc import Callable, Generator, Hashable
+from types import coroutine
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, cast
 
 import anyio
 
 from driftline._core.checks import checked_count
-from driftline._core.link import END, Hold, Link, after
+from driftline._core.link import END, Hold, read
 from driftline._core.message import Message
-from driftline._core.parking import EVERY
+from driftline._core.parking import EVERY, STEP
 
 if TYPE_CHECKING:
     from driftline._core.subscription import Subscription
@@ -25,7 +25,7 @@ V = TypeVar("V")
 K = TypeVar("K", bound=Hashable)
 
 _ALWAYS: Final = 0  # a mask: every time
-_MOST: Final = 10_000  # messages taken in one step; they take about a millisecond
+_NONE: Final = (None, END)  # where a link leads that no message follows
 
 
 class View(Generic[V]):
@@ -42,19 +42,20 @@ class View(Generic[V]):
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> V:
+    @coroutine
+    def __anext__(self) -> Generator[Any, Any, V]:
         """Return the next item, waiting for it. A cancelled call has consumed nothing."""
         subscription = self._subscription
         while True:
-            ready = subscription._link.next not in (None, END)
+            ready = subscription._link.next not in _NONE
+            if not (ready and subscription._received & self._every):
+                yield from subscription._waiter.wait(subscription)
+                if subscription._link.next is END:
+                    raise subscription._end(StopAsyncIteration)
             try:
-                if not (ready and subscription._received & self._every):
-                    await subscription._waiter.wait(subscription)
-                    subscription._has_next()
-            except anyio.EndOfStream:
-                raise StopAsyncIteration from None
-            with suppress(_NotYet):
                 return self._take()
+            except _NotYet:
+                pass
 
     def __iter__(self) -> Self:
         return self
@@ -66,8 +67,10 @@ class View(Generic[V]):
                 self._subscription._ready_blocking(None)
             except anyio.EndOfStream:
                 raise StopIteration from None
-            with suppress(_NotYet):
+            try:
                 return self._take()
+            except _NotYet:
+                pass
 
 
 class _NotYet(Exception):
@@ -76,11 +79,14 @@ class _NotYet(Exception):
 
 def batches(subscription: Subscription[T], max_size: int | None) -> View[list[T]]:
     """See `Subscription.batches`."""
-    most = _MOST if max_size is None else checked_count("max_size", max_size, least=1)
+    most = STEP if max_size is None else checked_count("max_size", max_size, least=1)
 
     def take() -> list[T]:
-        batch = _values(subscription._link, most)
-        subscription._move(after(subscription._link, len(batch))[0], received=len(batch))
+        start = Hold(subscription._link)
+        batch, to = read(start, min(most, subscription._ahead))
+        if not batch:
+            raise _NotYet
+        subscription._move(start, to, received=len(batch))
         return batch
 
     return View(subscription, take, _ALWAYS)
@@ -90,7 +96,8 @@ def latest(subscription: Subscription[T]) -> View[T]:
     """See `Subscription.latest`."""
 
     def take() -> T:
-        if subscription._skip_to_newest(_MOST) == _MOST - 1:  # or more
+        subscription.skip(max(0, min(STEP, subscription._ahead - 1)))
+        if subscription._ahead > 1 or subscription._link.next is None:
             raise _NotYet
         return cast(T, subscription._take().link.value)
 
@@ -103,13 +110,14 @@ def latest_by(subscription: Subscription[T], key: Callable[[T], K]) -> View[dict
         raise TypeError(f"latest_by takes a function from a value to its key, not {key!r}")
 
     def take() -> dict[K, T]:
-        seq = subscription._seq
-        pending = _values(subscription._link, _MOST)
+        seq, start = subscription._seq, Hold(subscription._link)
+        pending, to = read(start, min(STEP, subscription._ahead))
         newest = {key(value): value for value in pending}
         if subscription._seq != seq:
             raise RuntimeError("the key of latest_by has read or moved the subscription itself")
-        to, count = after(subscription._link, len(pending))
-        subscription._move(to, received=len(newest), skipped=count - len(newest))
+        if not newest:
+            raise _NotYet
+        subscription._move(start, to, received=len(newest), skipped=len(pending) - len(newest))
         return newest
 
     return View(subscription, take, _ALWAYS)
@@ -125,15 +133,3 @@ def messages(subscription: Subscription[T]) -> View[Message[T]]:
         return Message(topic.name, subscription._seq, published_at, hold.link.value)
 
     return View(subscription, take, EVERY)
-
-
-def _values(link: Link[T], most: int) -> list[T]:
-    """Return the messages from this link on, `most` or all there are."""
-    found: list[T] = []
-    while len(found) < most and link.next is not None and link.next is not END:
-        found.append(link.value)
-        link = link.next
-    hold = Hold(link)
-    del link
-    hold.free()  # what follows, if whoever kept it has let go in the meantime
-    return found

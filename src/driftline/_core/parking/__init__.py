@@ -24,9 +24,10 @@ J4. Being woken consumes nothing: the reader takes its message when it runs. Who
 J5. A topic refers to parkings only through its queue, and the next message empties that. So a
     closed loop or a finished trio run leaves nothing behind.
 
-Rejected: one future shared by all readers (one cancellation wakes them all); a future for each
-wait (slower); waking each reader from `publish()` (a thousand readers cost a thousand times as
-much); a lock (a finalizer or signal handler that publishes would wait for itself).
+Rejected: one future shared by all readers (twice as fast, but one cancellation wakes them all); a
+new future for each wait, or an object of our own in its place (slower by a third); waking each
+reader from `publish()` (a thousand readers cost a thousand times as much); a lock (a finalizer or
+signal handler that publishes would wait for itself).
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from weakref import WeakValueDictionary
 
 from driftline._core.link import Hold
 from driftline._core.parking.base import EVERY as EVERY
+from driftline._core.parking.base import STEP as STEP
 from driftline._core.parking.base import UNSETTLED as UNSETTLED
 from driftline._core.parking.base import Parking, TaskWaiter
 from driftline._core.parking.here import running_loop as running_loop

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 
 EVERY: Final = 127  # a mask: of messages that are ready, every 128th is a checkpoint
+STEP: Final = 10_000  # messages taken at once, at most; this takes about a millisecond
 
 
 class Reader(Protocol):
