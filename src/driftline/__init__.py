@@ -3,6 +3,9 @@
 # The core is in `_core`, whose docstring says in what order to read it. Everything else in this
 # package is a leaf: it uses the names below, and the core does not know of it.
 
+from driftline._core.errors import Lagged as Lagged
+from driftline._core.errors import PositionLost as PositionLost
+from driftline._core.errors import SlowConsumer as SlowConsumer
 from driftline._core.message import Message as Message
 from driftline._core.message import Position as Position
 from driftline._core.statistics import SubscriptionStatistics as SubscriptionStatistics
@@ -12,8 +15,11 @@ from driftline._core.topic import Topic as Topic
 from driftline._core.views import View as View
 
 __all__ = [
+    "Lagged",
     "Message",
     "Position",
+    "PositionLost",
+    "SlowConsumer",
     "Subscription",
     "SubscriptionStatistics",
     "Topic",
@@ -22,8 +28,11 @@ __all__ = [
 ]
 
 for _public in (
+    Lagged,
     Message,
     Position,
+    PositionLost,
+    SlowConsumer,
     Subscription,
     SubscriptionStatistics,
     Topic,

@@ -714,7 +714,7 @@ async def test_p9_d6_a_reader_with_a_backlog_lets_others_run_every_128_messages(
     assert len(gaps) >= 100_000 // 128 // 2
 
 
-@pytest.mark.parametrize("view", ["batches", "latest", "latest_by"])
+@pytest.mark.parametrize("view", ["batches", "latest_by"])
 async def test_p9_other_ways_to_read_a_backlog_let_others_run_every_ten_thousand(view: str) -> None:
     topic = Topic[int]("topic")
     subscription = topic.subscribe()
@@ -729,7 +729,6 @@ async def test_p9_other_ways_to_read_a_backlog_let_others_run_every_ten_thousand
 
     views: dict[str, Any] = {
         "batches": subscription.batches(),
-        "latest": subscription.latest(),
         "latest_by": subscription.latest_by(lambda value: value % 2),
     }
     with anyio.fail_after(PATIENCE):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from math import inf, isnan
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -31,3 +32,35 @@ def checked_size(sizeof: Callable[[T], int], value: T) -> int:
     if size < 0:
         raise ValueError(f"sizeof must return a size of 0 or more; it returned {size}")
     return size
+
+
+def checked_limit(
+    name: str, value: float | None, *, whole: str | None = None, sizeof: Any = len
+) -> float:
+    """Return a limit that an argument gives, `inf` for None.
+
+    Args:
+        name: of the argument.
+        value: what was given.
+        whole: what it counts, if it counts something.
+        sizeof: of the topic; None refuses a limit in bytes.
+    """
+    if value is None:
+        return inf
+    wanted = f"{name} is a number of {whole or 'seconds'} greater than 0, or None for no limit"
+    if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+        raise TypeError(f"{wanted}, not {value!r}")
+    if isnan(value) or value <= 0:
+        raise ValueError(f"{wanted}, not {value}")
+    if sizeof is None:
+        raise ValueError(f"{name} needs to know sizes: give the topic a `sizeof`, such as `len`")
+    return value
+
+
+def checked_choice(name: str, value: str, choices: Sequence[str]) -> str:
+    """Return one of several words."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is one of {', '.join(map(repr, choices))}, not {value!r}")
+    if value not in choices:
+        raise ValueError(f"{name} is one of {', '.join(map(repr, choices))}, not {value!r}")
+    return value

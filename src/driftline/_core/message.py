@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -28,9 +29,33 @@ class Message(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A place in a topic: just after the message with the number `seq`, or at 0 before all."""
+    """A place in a topic: just after the message with the number `seq`, or at 0 before all.
+
+    Its text, `str(position)`, is a short token of letters, digits, "-", "_" and one ".", for a
+    cookie, a `Last-Event-ID`, or a client that will come back. `Position.parse` reads it.
+    """
 
     epoch: str
     """Tells one topic object from another, even of the same name or in another process."""
     seq: int
     """The number of the last message before this place."""
+
+    def __str__(self) -> str:
+        return f"{self.epoch}.{self.seq}"
+
+    @classmethod
+    def parse(cls, token: str) -> Position:
+        """Return the position that has this text.
+
+        Raises:
+            ValueError: it is not the text of a position.
+        """
+        if not isinstance(token, str):
+            raise TypeError(f"the text of a position is a str, not {token!r}")
+        found = _TOKEN.fullmatch(token)
+        if found is None:
+            raise ValueError(f"not the text of a position, such as 'kWq0tTzN.42': {token[:80]!r}")
+        return cls(found[1], int(found[2]))
+
+
+_TOKEN: Final = re.compile(r"([A-Za-z0-9_-]{8})\.(0|[1-9][0-9]{0,18})")

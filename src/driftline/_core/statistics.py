@@ -26,6 +26,8 @@ class SubscriptionStatistics:
     """Their size; None if the topic has no `sizeof`."""
     received: int
     """Messages received."""
+    missed: int
+    """Messages lost because they were read too slowly."""
     skipped: int
     """Messages passed over by choice."""
 
@@ -39,6 +41,7 @@ class SubscriptionStatistics:
             lag_seconds=subscription.lag_seconds,
             lag_bytes=subscription.lag_bytes,
             received=subscription.received,
+            missed=subscription.missed,
             skipped=subscription.skipped,
         )
 
@@ -55,6 +58,8 @@ class TopicStatistics:
     """Their size; None if the topic has no `sizeof`."""
     closed: bool
     """Whether the topic was closed."""
+    parked: int
+    """Places kept for readers who may return."""
     subscriptions: tuple[SubscriptionStatistics, ...]
     """The live subscriptions, those with the largest lag first."""
 
@@ -67,5 +72,6 @@ class TopicStatistics:
             published=topic.published,
             published_bytes=None if topic._sizeof is None else topic._end[0].before,
             closed=topic.closed,
+            parked=len(topic._places),
             subscriptions=tuple(sorted(rows, key=lambda row: row.lag, reverse=True)),
         )

@@ -4,9 +4,9 @@ Invariants:
 
 S1. `_link` is the first link that was not read; what was read is not referred to. After `close`
     it is `CLOSED`, which leads to `END` like the last link of a closed topic.
-S2. The position is where the subscription started plus what it received plus what it skipped. A
-    counter changes in the same step as `_link`, with no chance for a cancellation in between.
-    Who moves `_link` looks at `_closed` afterwards, because any thread may close.
+S2. The position is where the subscription started plus what it received, missed and skipped. A
+    counter changes in the same step as `_link`, just before it, with no chance for a cancellation
+    in between. Who moves `_link` looks at `_closed` afterwards, because any thread may close.
 S3. No frame that can be kept by a traceback (one that awaits or raises) has a link in a variable.
 """
 
@@ -20,21 +20,25 @@ import anyio
 from anyio.abc import ObjectReceiveStream
 
 from driftline._core import views
-from driftline._core.checks import check_name, checked_count
-from driftline._core.link import CLOSED, END, Hold, Link, read
-from driftline._core.message import Message
-from driftline._core.parking import EVERY, STEP, UNSETTLED, ThreadWaiter, let_go, running_loop
-from driftline._core.visible import Visible
+from driftline._core.checks import check_name, checked_count, checked_limit
+from driftline._core.errors import end_of
+from driftline._core.hold import Hold
+from driftline._core.link import CLOSED, END, Link
+from driftline._core.message import Message, Position
+from driftline._core.parking import EVERY, UNSETTLED, ThreadWaiter, running_loop
+from driftline._core.places import Place
+from driftline._core.tolerance import NotYet, Tolerance, Tolerant
 
 if TYPE_CHECKING:
     from driftline._core.parking.base import TaskWaiter
     from driftline._core.topic import Topic
 
 T = TypeVar("T")
+V = TypeVar("V")
 K = TypeVar("K", bound=Hashable)
 
 
-class Subscription(Visible[T], ObjectReceiveStream[T]):
+class Subscription(Tolerant[T], ObjectReceiveStream[T]):
     """A reader's own place in a topic, made by `Topic.subscribe`.
 
     It is a stream in the sense of anyio: iterate it with `async for` in a task of asyncio or
@@ -55,30 +59,17 @@ class Subscription(Visible[T], ObjectReceiveStream[T]):
     event loop.
     """
 
-    __slots__ = (
-        "_closed",
-        "_link",
-        "_name",
-        "_reading",
-        "_received",
-        "_skipped",
-        "_start",
-        "_topic",
-        "_waiter",
-    )
+    __slots__ = ("_reading", "_waiter")
 
-    _link: Link[T]
     _waiter: TaskWaiter | ThreadWaiter  # of whoever read last
 
-    def __init__(self, topic: Topic[T], link: Link[T], seq: int, name: str | None) -> None:
+    def __init__(
+        self, topic: Topic[T], link: Link[T], seq: int, name: str | None, tolerance: Tolerance
+    ) -> None:
         """Not for users: `Topic.subscribe` makes subscriptions."""
-        self._topic = topic
-        self._link = link
-        self._name = name
-        self._start = seq
-        self._received = 0
-        self._skipped = 0
-        self._closed = False
+        super().__init__(topic, link, seq, name)
+        self._tolerate(*tolerance)
+        self._untold = 0
         self._reading = False  # whether a task or thread waits
         self._waiter = UNSETTLED
 
@@ -110,7 +101,7 @@ class Subscription(Visible[T], ObjectReceiveStream[T]):
         # tenth of a wake-up. To make a task of one step, use `receive`.
         link = self._link
         following = link.next
-        if following is None or following is END or not self._received & EVERY:
+        if not following or not self._received & self._mask:
             del link  # S3
             waiter = self._waiter
             if following is None and waiter.loop is running_loop() and not self._reading:
@@ -130,20 +121,27 @@ class Subscription(Visible[T], ObjectReceiveStream[T]):
                     raise
                 finally:
                     self._reading = False
-            if following is not None or self._link.next is None:
+            elif not following or not self._received & EVERY:
+                del following
                 yield from waiter.wait(self)
+            if not self._link.next or not self._mask:
+                while not self._has_next(StopAsyncIteration):
+                    yield from self._waiter.wait(self)
             link = self._link
             following = link.next
-            if following is END:
-                raise self._end(StopAsyncIteration)
-        self._link = following  # type: ignore[assignment]
+        try:
+            value = link.value
+        except AttributeError:  # cut off in this moment
+            link = following = Hold(following)  # type: ignore[assignment, arg-type]
+            return (yield from self.__anext__())  # pyright: ignore[reportGeneralTypeIssues]
         self._received += 1
+        self._link = following  # type: ignore[assignment]
         if self._closed:  # in this moment, by another thread
             hold = Hold(link)
             del link, following
             self._forget()
-            return cast(T, hold.link.value)
-        return link.value
+            del hold
+        return value
 
     def receive_nowait(self) -> T:
         """Return the next message if it is there.
@@ -153,10 +151,14 @@ class Subscription(Visible[T], ObjectReceiveStream[T]):
             anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError,
             anyio.BusyResourceError: as for `receive`.
         """
-        self._refuse_if_busy()
-        if not self._has_next():
-            raise anyio.WouldBlock
-        return cast(T, self._take().link.value)
+        while True:
+            self._refuse_if_busy()
+            if not self._has_next():
+                raise anyio.WouldBlock
+            try:
+                return self._take()[0]
+            except NotYet:
+                pass
 
     def receive_blocking(self, timeout: float | None = None) -> T:
         """Return the next message, blocking the thread until there is one.
@@ -171,8 +173,7 @@ class Subscription(Visible[T], ObjectReceiveStream[T]):
             anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError,
             anyio.BusyResourceError: as for `receive`.
         """
-        self._ready_blocking(timeout)
-        return cast(T, self._take().link.value)
+        return self._take_blocking(timeout, lambda: self._take()[0])
 
     def __iter__(self) -> Self:
         return self
@@ -180,10 +181,9 @@ class Subscription(Visible[T], ObjectReceiveStream[T]):
     def __next__(self) -> T:
         """Like `receive_blocking()`, but a topic closed without error ends the iteration."""
         try:
-            self._ready_blocking(None)
+            return self.receive_blocking()
         except anyio.EndOfStream:
             raise StopIteration from None
-        return cast(T, self._take().link.value)
 
     # Other ways to read.
 
@@ -220,7 +220,10 @@ class Subscription(Visible[T], ObjectReceiveStream[T]):
     def skip(self, n: int) -> int:
         """Pass over the next `n` messages, or what there is of them, and return how many.
 
-        Cost: linear in what is passed over, in one step: some tenths of a second for a million.
+        What was lost to a limit is passed over like the rest, and not told of as missed.
+
+        Cost: a walk of about a thousand messages at most, however many are passed over. They are
+        freed as by `close`.
 
         Raises:
             ValueError: `n` is negative.
@@ -229,18 +232,20 @@ class Subscription(Visible[T], ObjectReceiveStream[T]):
         checked_count("n", n, least=0)
         if self._closed:
             raise self._end()
-        skipped = self._skipped
-        while n > 0 and self.lag:
-            start = Hold(self._link)
-            values, to = read(start, min(n, self._ahead, STEP))
-            self._move(start, to, skipped=len(values))
-            n -= len(values) or n
-        return self._skipped - skipped
+        first, seq = self._first()
+        target = min(self._seq + n, self._topic.published)
+        if target < seq:
+            to, reached = Hold(self._link), target
+        else:
+            to, reached = self._topic._limits.seek(first, seq, lambda _, number: number < target)
+        n = reached - self._seq
+        self._move(Hold(self._link), to, skipped=n)
+        return n
 
     def skip_to_latest(self) -> int:
         """Pass over all messages but the newest, and return how many.
 
-        Cost: as for `skip`; `latest` does the same in slices.
+        Cost: as for `skip`.
 
         Raises:
             anyio.ClosedResourceError: the subscription was closed.
@@ -259,7 +264,25 @@ class Subscription(Visible[T], ObjectReceiveStream[T]):
         seq, link = self._seq, self._link
         if link is CLOSED:
             raise self._end()
-        return self._topic._subscription(link, seq, name)
+        return self._topic._subscription(link, seq, name, self._tolerance)
+
+    def park(self, seconds: float) -> Position:
+        """Close it, but keep its place for a reader who may return; return its position.
+
+        `Topic.subscribe(since=...)` with that position, or its text, goes on exactly there. The
+        topic keeps the place and what is after it, within its limits, and lets go of it with the
+        next message that is published after so many seconds.
+
+        Raises:
+            ValueError: `seconds` is not greater than 0.
+            anyio.ClosedResourceError: the subscription was closed.
+        """
+        place = Place(self._link, self._seq, checked_limit("seconds", seconds))
+        if self._closed:
+            raise self._end()
+        self._topic._places[place] = None
+        self.close()
+        return self.position
 
     def close(self) -> None:
         """Stop reading, and free what nobody else still has to read.
@@ -301,54 +324,54 @@ class Subscription(Visible[T], ObjectReceiveStream[T]):
         waiter = self._waiter = self._topic._waiting.task()
         return waiter
 
-    def _ready_blocking(self, timeout: float | None) -> None:
-        self._refuse_if_busy()
-        if not self._has_next():
-            waiter = self._waiter = self._topic._waiting.thread(self._waiter)
-            waiter.block(self, timeout)
+    def _take_blocking(self, timeout: float | None, take: Callable[[], V]) -> V:
+        while True:
+            self._refuse_if_busy()
+            if not self._has_next():
+                waiter = self._waiter = self._topic._waiting.thread(self._waiter)
+                waiter.block(self, timeout)
+            try:
+                return take()
+            except NotYet:
+                pass
 
-    def _has_next(self) -> bool:
-        """Return whether there is a message to take; raise if there will be none any more."""
+    def _has_next(self, regular: type[Exception] = anyio.EndOfStream) -> bool:
+        """Return whether there is a message to take; raise what a reader must be told."""
         if self._link.next is None and self._topic._inbox:
             self._topic._link_inbox()  # an interrupted publisher may have left some
         following = self._link.next  # read once: it may change at any moment
         if following is END:
-            raise self._end()
+            raise self._end(regular)
+        if following is not None and (not following or self._untold or not self._mask):
+            self._keep_up()
+            return bool(self._link.next) or self._has_next(regular)
         return following is not None
 
     def _end(self, regular: type[Exception] = anyio.EndOfStream) -> Exception:
         """Return what to raise at the end: `regular`, unless there is a reason for another."""
         if self._closed:
             return anyio.ClosedResourceError(f"{self!r} was closed")
-        error = self._link.value
-        if error is None:
-            return regular()
-        broken = anyio.BrokenResourceError(f"the topic {self._topic.name!r} failed: {error!r}")
-        broken.__cause__ = error  # type: ignore[assignment]
-        return broken
+        return end_of(self._topic.name, cast(Any, self._link.value), regular)
 
     def _refuse_if_busy(self) -> None:
         if self._reading:
             raise anyio.BusyResourceError("reading from")
 
-    def _take(self) -> Hold:
-        """Move on, and return the message. Raise if another thread closes just now."""
+    def _take(self) -> tuple[T, float]:
+        """Move on, and return the message and its time."""
         hold = Hold(self._link)
-        if hold.link is CLOSED:
-            raise self._end()
-        self._link = hold.link.next or END
+        following = Hold(hold.link.next or END)
+        try:
+            value, time = hold.link.value, hold.link.time
+        except AttributeError:  # closed, or cut off, in this moment
+            raise NotYet from None
+        if following.link is END:  # closed, or nothing there
+            raise NotYet
         self._received += 1
+        self._link = following.link
         if self._closed:
             self._forget()
-        return hold
-
-    def _move(self, start: Hold, to: Hold, *, received: int = 0, skipped: int = 0) -> None:
-        self._link = to.link
-        self._received += received
-        self._skipped += skipped
-        let_go(start)
-        if self._closed and self._link is not CLOSED:
-            self._forget()
+        return value, time
 
     def _forget(self) -> None:
         self._move(Hold(self._link), Hold(CLOSED))

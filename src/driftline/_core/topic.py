@@ -29,16 +29,21 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from secrets import token_urlsafe
 from time import monotonic, time
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 from weakref import ref
 
 import anyio
 
 from driftline._core.checks import check_name, checked_size
-from driftline._core.link import END, Hold, Link
+from driftline._core.hold import Hold
+from driftline._core.limits import Limited, Limits
+from driftline._core.link import END, Link, Milestone
+from driftline._core.milestones import Mark
 from driftline._core.parking import WaitingRoom
-from driftline._core.statistics import TopicStatistics
-from driftline._core.subscription import Subscription
+from driftline._core.places import Places
+from driftline._core.replay import Replay
+from driftline._core.senders import Senders, Sending
+from driftline._core.subscribable import Subscribable
 from driftline._core.turn import Turn
 
 T = TypeVar("T")
@@ -47,7 +52,7 @@ Sizes = Sequence[int]
 Entry = tuple[Any, Sizes, list[None], int, Link[Any], Link[Any], None]
 
 
-class Topic(Generic[T]):
+class Topic(Subscribable[T], Limited, Sending[T]):
     """A stream of messages that anybody may publish to and anybody may read.
 
     Everybody who subscribes gets every message published from then on, in one order that is the
@@ -64,6 +69,12 @@ class Topic(Generic[T]):
 
     Args:
         name: tells topics apart in errors, statistics and `Message.topic`.
+        limit: how many messages are kept at most for readers that do not read, 1 or more.
+        limit_bytes: likewise in bytes; needs `sizeof`.
+        limit_seconds: likewise in seconds, as often as a message is published.
+        replay: how many messages are kept for those who subscribe later.
+        replay_seconds: for how long, as often as a message is published; with `replay`, what
+            both allow.
         sizeof: returns the size of a value in bytes, an int of 0 or more. It is called once for
             each message, by its publisher; `len` will do for bytes. With it there is `lag_bytes`.
     """
@@ -71,31 +82,47 @@ class Topic(Generic[T]):
     __slots__ = (
         "__weakref__",
         "_clock",
-        "_closing",
-        "_end",
         "_epoch",
         "_inbox",
-        "_name",
+        "_limits",
+        "_places",
+        "_replay",
+        "_senders",
         "_sizeof",
-        "_subscriptions",
         "_turn",
         "_waiting",
     )
 
-    def __init__(self, name: str = "", *, sizeof: Callable[[T], int] | None = None) -> None:
+    def __init__(
+        self,
+        name: str = "",
+        *,
+        limit: int | None = None,
+        limit_bytes: int | None = None,
+        limit_seconds: float | None = None,
+        replay: int = 0,
+        replay_seconds: float | None = None,
+        sizeof: Callable[[T], int] | None = None,
+    ) -> None:
         check_name("topic", name)
         if sizeof is not None and not callable(sizeof):
             raise TypeError(f"sizeof takes a function from a value to its bytes, not {sizeof!r}")
         self._name = name
         self._sizeof: Any = sizeof
-        self._end: tuple[Link[T], int] = (Link(), 0)  # the open link, and how many are before it
+        self._end = (Link(), 0)
         self._inbox: deque[Entry] = deque()
         self._turn = Turn()
         self._waiting = WaitingRoom()
         self._closing = False
-        self._subscriptions: dict[ref[Subscription[T]], None] = {}
+        self._subscriptions = {}
         self._clock = time() - monotonic()
         self._epoch = token_urlsafe(6)
+        self._places = Places()
+        self._senders = Senders()
+        self._limits = Limits()
+        self._replay: Replay | None = None
+        self._limit(limit, limit_bytes, limit_seconds)
+        self._replay = Replay.of(self, replay, replay_seconds)
 
     # Publishing.
 
@@ -131,7 +158,7 @@ class Topic(Generic[T]):
         if not collected:
             return self._refuse_if_closed()
         sizes = [checked_size(self._sizeof, value) for value in collected] if self._sizeof else []
-        links: list[Link[T]] = [Link() for _ in collected]
+        links = self._limits.milestones.links(len(collected))
         for n, value in enumerate(collected[1:]):
             links[n].value, links[n].next = value, links[n + 1]
         self._append(collected[0], sizes, links)
@@ -154,6 +181,7 @@ class Topic(Generic[T]):
                 self._closing = False
                 raise
             self._link_inbox()
+            self._senders.wake_all()
 
     def _append(self, value: T, sizes: Sizes, links: list[Link[T]]) -> None:
         """Publish `value` and the chain of `links`, of which the last is open."""
@@ -209,9 +237,14 @@ class Topic(Generic[T]):
         if link.next is not END:  # otherwise it came too late (K5)
             # All that could be interrupted comes before the claim, and does no harm twice (K4).
             now = monotonic()
-            end = (link if first is END else last, published + count)
-            if (sizes or count > 1) and len(claim) > 1:
-                _stamp(first, now, link.before, sizes or (0,) * count)
+            number = published + count
+            milestones = self._limits.milestones
+            if count == 1 and number >= milestones.due:
+                first = last = milestones.link(last, number, link.before + sum(sizes), now)
+            end = (link if first is END else last, number)
+            marks: list[Mark] = []
+            if (sizes or type(last) is Milestone) and len(claim) > 1:
+                marks = _stamp(first, now, link.before, sizes or (0,) * count, published)
             try:
                 del claim[1]
             except IndexError:
@@ -221,6 +254,8 @@ class Topic(Generic[T]):
                 link.time = now
                 self._end = end  # before the message can be seen (K3)
                 link.next = first
+                if marks or self._replay is not None or self._places:
+                    self._keep(marks, now)
                 if count > 1:
                     hold = Hold(link)
                     del link, first
@@ -229,81 +264,24 @@ class Topic(Generic[T]):
                     return
         self._inbox.popleft()
 
-    # Subscribing.
-
-    def subscribe(self, *, name: str | None = None) -> Subscription[T]:
-        """Return a subscription to every message published from this call on.
-
-        Nothing needs to be done when it is no longer wanted: when it is forgotten, so are the
-        messages that it has not read. To let go of them at once, close it or use `with`.
-
-        Args:
-            name: tells who is behind, in `statistics()` and the like.
-        """
-        check_name("subscription", "" if name is None else name)
-        return self._subscription(*self._end, name)
-
-    def _subscription(self, link: Link[T], seq: int, name: str | None) -> Subscription[T]:
-        subscription = Subscription(self, link, seq, name)
-        self._subscriptions[ref(subscription, self._subscriptions.pop)] = None
-        return subscription
-
-    def __aiter__(self) -> Subscription[T]:
-        """Subscribe, for `async for` in a task."""
-        return self.subscribe()
-
-    def __iter__(self) -> Subscription[T]:
-        """Subscribe, for `for` in a thread, which blocks while there is nothing to read."""
-        return self.subscribe()
-
-    # Looking.
-
-    @property
-    def name(self) -> str:
-        """The name given to the topic."""
-        return self._name
-
-    @property
-    def closed(self) -> bool:
-        """Whether the topic was closed. What was published before can still be read."""
-        return self._closing
-
-    @property
-    def published(self) -> int:
-        """The number of messages published so far, and the `seq` of the last."""
-        return self._end[1]
-
-    def subscriptions(self) -> list[Subscription[T]]:
-        """Return the live subscriptions, the oldest first. For looking; from any thread.
-
-        Cost: linear in their number. While the list is kept, so are they.
-        """
-        live = (reference() for reference in self._subscriptions.copy())
-        return [subscription for subscription in live if subscription and not subscription.closed]
-
-    def statistics(self) -> TopicStatistics:
-        """Return a snapshot of the topic and its live subscriptions. From any thread.
-
-        Cost: linear in the number of subscriptions. Each is a snapshot of its own moment, while
-        the others go on.
-        """
-        return TopicStatistics.of(self)
-
     def __reduce__(self) -> NoReturn:
         raise TypeError("a topic cannot be copied or pickled; pass it on as it is")
 
-    def __repr__(self) -> str:
-        state = ", closed" if self._closing else ""
-        return f"<Topic {self._name!r}, {self.published} published{state}>"
 
+def _stamp(link: Link[Any], now: float, before: int, sizes: Sizes, seq: int) -> list[Mark]:
+    """Set the time of all links but the last, which is open, and the sums of the sizes.
 
-def _stamp(link: Link[Any], now: float, before: int, sizes: Sizes) -> None:
-    """Set the time of all links but the last, which is open, and the sums of the sizes."""
-    *sizes_but_last, last = sizes
-    for size in sizes_but_last:
+    Return the milestones among them, held weakly.
+    """
+    marks: list[Mark] = []
+    for size in sizes:
+        seq += 1
         before += size
         link.before = before
-        link.time = now
-        assert link.next is not None
-        link = link.next
-    link.before = before + last
+        if isinstance(link, Milestone):
+            link.seq = seq
+            marks.append((seq, ref(link)))
+        if link.next is not None:
+            link.time = now
+            link = link.next
+    return marks

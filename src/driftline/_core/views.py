@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Hashable
 from types import coroutine
-from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
 import anyio
 
 from driftline._core.checks import checked_count
-from driftline._core.link import END, Hold, read
+from driftline._core.hold import Hold, read
 from driftline._core.message import Message
 from driftline._core.parking import EVERY, STEP
+from driftline._core.tolerance import NotYet
 
 if TYPE_CHECKING:
     from driftline._core.subscription import Subscription
@@ -25,7 +26,6 @@ V = TypeVar("V")
 K = TypeVar("K", bound=Hashable)
 
 _ALWAYS: Final = 0  # a mask: every time
-_NONE: Final = (None, END)  # where a link leads that no message follows
 
 
 class View(Generic[V]):
@@ -36,7 +36,7 @@ class View(Generic[V]):
     def __init__(self, subscription: Subscription[Any], take: Callable[[], V], every: int) -> None:
         """Not for users: the methods of `Subscription` make views."""
         self._subscription = subscription
-        self._take = take  # may raise `_NotYet`
+        self._take = take  # may raise `NotYet`
         self._every = every
 
     def __aiter__(self) -> Self:
@@ -47,34 +47,23 @@ class View(Generic[V]):
         """Return the next item, waiting for it. A cancelled call has consumed nothing."""
         subscription = self._subscription
         while True:
-            ready = subscription._link.next not in _NONE
-            if not (ready and subscription._received & self._every):
+            if not subscription._link.next or not subscription._received & self._every:
                 yield from subscription._waiter.wait(subscription)
-                if subscription._link.next is END:
-                    raise subscription._end(StopAsyncIteration)
-            try:
-                return self._take()
-            except _NotYet:
-                pass
+            if subscription._has_next(StopAsyncIteration):
+                try:
+                    return self._take()
+                except NotYet:
+                    pass
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> V:
         """Return the next item, blocking the thread until it is there."""
-        while True:
-            try:
-                self._subscription._ready_blocking(None)
-            except anyio.EndOfStream:
-                raise StopIteration from None
-            try:
-                return self._take()
-            except _NotYet:
-                pass
-
-
-class _NotYet(Exception):
-    """There is more to pass over, after others had their turn."""
+        try:
+            return self._subscription._take_blocking(None, self._take)
+        except anyio.EndOfStream:
+            raise StopIteration from None
 
 
 def batches(subscription: Subscription[T], max_size: int | None) -> View[list[T]]:
@@ -85,7 +74,7 @@ def batches(subscription: Subscription[T], max_size: int | None) -> View[list[T]
         start = Hold(subscription._link)
         batch, to = read(start, min(most, subscription._ahead))
         if not batch:
-            raise _NotYet
+            raise NotYet
         subscription._move(start, to, received=len(batch))
         return batch
 
@@ -96,10 +85,8 @@ def latest(subscription: Subscription[T]) -> View[T]:
     """See `Subscription.latest`."""
 
     def take() -> T:
-        subscription.skip(max(0, min(STEP, subscription._ahead - 1)))
-        if subscription._ahead > 1 or subscription._link.next is None:
-            raise _NotYet
-        return cast(T, subscription._take().link.value)
+        subscription.skip_to_latest()
+        return subscription._take()[0]
 
     return View(subscription, take, _ALWAYS)
 
@@ -116,7 +103,7 @@ def latest_by(subscription: Subscription[T], key: Callable[[T], K]) -> View[dict
         if subscription._seq != seq:
             raise RuntimeError("the key of latest_by has read or moved the subscription itself")
         if not newest:
-            raise _NotYet
+            raise NotYet
         subscription._move(start, to, received=len(newest), skipped=len(pending) - len(newest))
         return newest
 
@@ -128,8 +115,7 @@ def messages(subscription: Subscription[T]) -> View[Message[T]]:
     topic = subscription.topic
 
     def take() -> Message[T]:
-        hold = subscription._take()
-        published_at = topic._clock + hold.link.time
-        return Message(topic.name, subscription._seq, published_at, hold.link.value)
+        value, time = subscription._take()
+        return Message(topic.name, subscription._seq, topic._clock + time, value)
 
     return View(subscription, take, EVERY)

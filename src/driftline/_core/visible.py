@@ -1,32 +1,92 @@
-"""What can be seen of a subscription, from any thread, without stopping anybody."""
+"""What can be seen of topics and subscriptions, from any thread, without stopping anybody."""
 
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from weakref import ref
 
-from driftline._core.link import CLOSED, END, Hold, Link
+from driftline._core.hold import Hold
+from driftline._core.link import CLOSED, END, Link
 from driftline._core.message import Position
-from driftline._core.statistics import SubscriptionStatistics
+from driftline._core.statistics import SubscriptionStatistics, TopicStatistics
 
 if TYPE_CHECKING:
+    from driftline._core.subscription import Subscription
     from driftline._core.topic import Topic
 
 T = TypeVar("T")
 
 
+class VisibleTopic(Generic[T]):
+    """The properties of a `Topic`. None of them changes anything."""
+
+    __slots__ = ("_closing", "_end", "_name", "_subscriptions")
+
+    _closing: bool
+    _end: tuple[Link[T], int]  # the open link, and how many are before it
+    _name: str
+    _subscriptions: dict[ref[Subscription[T]], None]
+
+    @property
+    def name(self) -> str:
+        """The name given to the topic."""
+        return self._name
+
+    @property
+    def closed(self) -> bool:
+        """Whether the topic was closed. What was published before can still be read."""
+        return self._closing
+
+    @property
+    def published(self) -> int:
+        """The number of messages published so far, and the `seq` of the last."""
+        return self._end[1]
+
+    def subscriptions(self) -> list[Subscription[T]]:
+        """Return the live subscriptions, the oldest first. For looking; from any thread.
+
+        Cost: linear in their number. While the list is kept, so are they.
+        """
+        live = (reference() for reference in self._subscriptions.copy())
+        return [subscription for subscription in live if subscription and not subscription.closed]
+
+    def statistics(self) -> TopicStatistics:
+        """Return a snapshot of the topic and its live subscriptions. From any thread.
+
+        Cost: linear in the number of subscriptions. Each is a snapshot of its own moment, while
+        the others go on.
+        """
+        return TopicStatistics.of(cast("Topic[T]", self))
+
+    def __repr__(self) -> str:
+        state = ", closed" if self._closing else ""
+        return f"<Topic {self._name!r}, {self.published} published{state}>"
+
+
 class Visible(Generic[T]):
     """The properties of a `Subscription`. None of them changes anything."""
 
-    __slots__ = ()
+    __slots__ = (
+        "_closed",
+        "_link",
+        "_missed",
+        "_name",
+        "_received",
+        "_skipped",
+        "_start",
+        "_topic",
+    )
 
-    _closed: bool
     _link: Link[T]
-    _name: str | None
-    _received: int
-    _skipped: int
-    _start: int
-    _topic: Topic[T]
+
+    def __init__(self, topic: Topic[T], link: Link[T], seq: int, name: str | None) -> None:
+        self._topic = topic
+        self._link = link
+        self._name = name
+        self._start = seq
+        self._received = self._missed = self._skipped = 0
+        self._closed = False
 
     @property
     def name(self) -> str | None:
@@ -68,13 +128,18 @@ class Visible(Generic[T]):
 
     @property
     def position(self) -> Position:
-        """Where the subscription stands: after the last message that it received or skipped."""
+        """Where it stands: after the last message that it received, missed or skipped."""
         return Position(self._topic._epoch, self._seq)
 
     @property
     def received(self) -> int:
         """The number of messages received."""
         return self._received
+
+    @property
+    def missed(self) -> int:
+        """The number of messages lost because it was read too slowly."""
+        return self._missed
 
     @property
     def skipped(self) -> int:
@@ -92,7 +157,7 @@ class Visible(Generic[T]):
 
     @property
     def _seq(self) -> int:
-        return self._start + self._received + self._skipped
+        return self._start + self._received + self._missed + self._skipped
 
     @property
     def _ahead(self) -> int:

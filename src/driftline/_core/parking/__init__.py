@@ -39,7 +39,7 @@ from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
 
-from driftline._core.link import Hold
+from driftline._core.hold import Hold
 from driftline._core.parking.base import EVERY as EVERY
 from driftline._core.parking.base import STEP as STEP
 from driftline._core.parking.base import UNSETTLED as UNSETTLED

@@ -1,0 +1,138 @@
+"""Milestones: how a place in a long chain is found without walking there, and without holding it.
+
+Every so many messages the open link of a topic is a `Milestone`, and the topic refers to it weakly.
+A milestone lives as long as somebody stands at it or before it. So the oldest one alive tells
+whether anybody is far behind, at no cost for publishing or reading, and whoever passes over a
+million messages walks only from the last milestone before the place it looks for.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Callable, Iterable
+from math import inf
+from typing import Any, Final
+from weakref import ref
+
+from driftline._core.hold import Hold
+from driftline._core.link import Link, Milestone
+
+APART: Final = 1024  # messages; who looks for a place walks half of them on average
+_CLOSE: Final = 32  # with a limit
+
+Mark = tuple[int, ref[Milestone[Any]]]
+Far = Callable[[Link[Any], int], bool]
+"""Whether the message at a link, before which there are so many, is too far back."""
+
+
+class Milestones:
+    """Those of one topic, the oldest first. Only who has the topic's turn may add to them."""
+
+    __slots__ = (
+        "_bytes",
+        "_bytes_apart",
+        "_marks",
+        "_measured",
+        "_seconds_apart",
+        "_time",
+        "apart",
+        "due",
+    )
+
+    def __init__(self) -> None:
+        self._marks: deque[Mark] = deque()
+        self._time = 0.0
+        self.set_apart()
+
+    def set_apart(self, messages: float = inf, size: float = inf, seconds: float = inf) -> None:
+        """Place them so that twice their distance is at most an eighth of each limit."""
+        self._bytes_apart = size / 16
+        self._seconds_apart = seconds / 16
+        self._measured = min(size, seconds) < inf
+        limited = self._measured or messages < inf
+        self.apart = int(max(1, min(_CLOSE, messages // 16))) if limited else APART
+        self._bytes = -inf  # so that the next is one
+        self.due = 0
+        """The number of messages from which on to ask `link`."""
+
+    def link(self, link: Link[Any], seq: int, before: int, now: float) -> Link[Any]:
+        """Return a milestone in place of the link behind so many messages, if one is due."""
+        if (
+            before - self._bytes >= self._bytes_apart
+            or now - self._time >= self._seconds_apart
+            or seq - (self._marks[-1][0] if self._marks else 0) >= self.apart
+        ):
+            return Milestone()
+        return link
+
+    def links(self, count: int) -> list[Link[Any]]:
+        """Return `count` new links, with milestones among them and at the end."""
+        links: list[Link[Any]] = [Link() for _ in range(count)]
+        for n in range(self.apart - 1, count, self.apart):
+            links[n] = Milestone()
+        links[-1] = Milestone()
+        return links
+
+    def add(self, marks: Iterable[Mark], before: int, now: float) -> None:
+        """Remember some, of which the last has so many bytes before it."""
+        while self._marks and self._marks[0][1]() is None:
+            self._marks.popleft()
+        self._marks.extend(marks)
+        self._bytes, self._time = before, now
+        self.due = 0 if self._measured else self._marks[-1][0] + self.apart
+
+    def pop(self, far: Far) -> Milestone[Any] | None:
+        """Forget those that are too far back, and return the newest of them that is alive."""
+        newest = None
+        while self._marks:
+            seq, reference = self._marks[0]
+            milestone = reference()
+            if milestone is not None:
+                if not (milestone.next and far(milestone, seq)):
+                    break
+                newest = milestone
+            self._marks.popleft()
+        return newest
+
+    def seek(self, start: Hold, seq: int, far: Far) -> tuple[Hold, int]:
+        """Return the first link from the start on that is not too far back, and its number.
+
+        Args:
+            start: of the part of the chain that is looked through.
+            seq: the number of messages before the start.
+            far: true for all up to some message, false from there on.
+
+        Cost: a walk of about a thousand links, and a copy of the list of milestones. From any
+        thread.
+        """
+        link = start.link
+        for _ in range(APART):  # most are near
+            following = link.next
+            if not (following and far(link, seq)):
+                return Hold(link), seq
+            link, seq = following, seq + 1
+        found = self._last(far)
+        if found is not None and found.seq > seq:
+            link, seq = found, found.seq
+        while (following := link.next) and far(link, seq):
+            link, seq = following, seq + 1
+        return Hold(link), seq
+
+    def _last(self, far: Far) -> Milestone[Any] | None:
+        marks = list(self._marks.copy())  # in one step, while publishers change it
+
+        def near(mark: Mark) -> bool:
+            milestone = mark[1]()
+            return milestone is not None and not (milestone.next and far(milestone, mark[0]))
+
+        place = bisect_left(marks, True, key=near)
+        return marks[place - 1][1]() if place else None
+
+    def first(self, least: int) -> Milestone[Any] | None:
+        """Return the oldest one alive with that number or a greater one. From any thread."""
+        for seq, reference in self._marks.copy():
+            milestone = reference()
+            if seq >= least and milestone is not None:
+                return milestone
+        return None

@@ -1,0 +1,55 @@
+"""Replay: the last messages of a topic, kept for those who come later.
+
+It is nothing but one more place in the chain, so many messages or seconds back, which every message
+moves on. Who subscribes with a replay starts there, or nearer, and reads the same links as all
+others: no copy, no gap, no message twice.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+from driftline._core.checks import checked_count, checked_limit
+from driftline._core.hold import Hold
+from driftline._core.link import Link
+
+if TYPE_CHECKING:
+    from driftline._core.topic import Topic
+
+
+class Replay:
+    """What one topic keeps. Only who has the topic's turn moves it."""
+
+    __slots__ = ("messages", "place", "seconds")
+
+    def __init__(self, link: Link[Any], messages: float, seconds: float) -> None:
+        self.messages = messages
+        self.seconds = seconds
+        self.place = (link, 0)  # the first link kept, and the number of messages before it
+
+    @classmethod
+    def of(cls, topic: Topic[Any], messages: int, seconds: float | None) -> Replay | None:
+        """Return what a topic keeps, if it keeps something."""
+        checked_count("replay", messages, least=0)
+        limit = checked_limit("replay_seconds", seconds)
+        if messages > topic._limits.messages:
+            raise ValueError(f"replay keeps {messages} messages, so limit must be at least that")
+        if not messages and seconds is None:
+            return None
+        return cls(topic._end[0], messages or inf, limit)
+
+    def move(self, published: int, now: float) -> None:
+        """Let go of what has become too much or too old."""
+        link, seq = self.place
+        while (following := link.next) and (
+            published - seq > self.messages or now - link.time > self.seconds
+        ):
+            seq += 1
+            link = following
+            self.place = (link, seq)
+
+    def __del__(self) -> None:
+        hold = Hold(self.place[0])
+        del self.place
+        hold.free()

@@ -1,0 +1,164 @@
+"""Senders: publishing that waits for the slowest reader instead of running away from it.
+
+Those who send stand in a queue, and only the first of it looks for room. There is room when the
+slowest live subscription is less than the limit behind. If there is none, a milestone lives, at
+that subscription or after it, and its death is the moment to look again: it dies by reference
+counting as soon as that subscription reads on, is closed or is forgotten. (On an interpreter
+without reference counting that is when the garbage collector finds it.)
+
+Invariants:
+
+N1. `_slowest` is at most the number of any live subscription: these only grow.
+N2. Who waits has looked for room once more after the milestone that it waits for was found alive.
+N3. Whoever leaves the queue wakes the next.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from math import inf
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from weakref import ref
+
+from anyio.lowlevel import checkpoint
+
+from driftline._core.checks import checked_size
+from driftline._core.link import Milestone
+
+if TYPE_CHECKING:
+    from driftline._core.subscription import Subscription
+    from driftline._core.topic import Topic
+
+
+T = TypeVar("T")
+
+
+class Senders:
+    """Those who wait to publish on one topic, in their order. From any thread."""
+
+    __slots__ = ("_awaited", "_slowest", "queue")
+
+    def __init__(self) -> None:
+        self.queue: deque[Sender] = deque()
+        self._slowest = 0
+        self._awaited: ref[Milestone[Any]] | None = None
+
+    def wake(self, _: object = None) -> None:
+        """Have the first look for room."""
+        try:
+            first = self.queue[0]
+        except IndexError:
+            return
+        first.bell.publish(None)
+
+    def wake_all(self) -> None:
+        """Have all look whether the topic was closed."""
+        for sender in self.queue.copy():
+            sender.bell.publish(None)
+
+    def room(self, topic: Topic[Any]) -> bool:
+        """Return whether the slowest subscription is less than the limit behind."""
+        if topic.published - self._slowest < topic._limits.messages:
+            return True
+        for _ in range(2):
+            self._slowest = min(
+                (subscription._seq for subscription in topic.subscriptions()),
+                default=topic.published,
+            )
+            if topic.published - self._slowest < topic._limits.messages:
+                return True
+            milestone = topic._limits.milestones.first(self._slowest)
+            if milestone is not None:
+                self._awaited = ref(milestone, self.wake)
+            del milestone
+        return False
+
+
+class Sender:
+    """One who waits, in a task or in a thread."""
+
+    __slots__ = ("_senders", "_topic", "bell", "heard")
+
+    def __init__(self, topic: Topic[Any], bell: Topic[None]) -> None:
+        self._topic = topic
+        self._senders = topic._senders
+        self.bell = bell
+        self.heard: Subscription[None] = bell.subscribe()
+        self._senders.queue.append(self)
+
+    def may_publish(self) -> bool:
+        """Return whether it is first, and there is room; otherwise `heard` tells when to ask."""
+        self._topic._refuse_if_closed()
+        return self._senders.queue[0] is self and self._senders.room(self._topic)
+
+    def leave(self) -> None:
+        """Give up the place in the queue."""
+        self._senders.queue.remove(self)
+        self._senders.wake()
+
+
+class Sending(Generic[T]):
+    """The part of a `Topic` that publishes without loss."""
+
+    __slots__ = ()
+
+    async def send(self, value: T) -> None:
+        """Publish a message as soon as the slowest subscription is less than `limit` behind.
+
+        So no subscription misses it because of the limit, as long as all who publish on the topic
+        send. Senders are served in their order. A subscription that is closed or forgotten holds
+        up nobody; one that is kept and not read holds up all. Places that were parked do not.
+
+        Cancellation: a cancelled call has published nothing. A checkpoint.
+
+        Raises:
+            anyio.ClosedResourceError: the topic was closed, maybe while waiting.
+            ValueError: the topic has no `limit`, or its replay keeps too much of it.
+            TypeError, ValueError: as for `publish`.
+        """
+        sender = self._sender()
+        try:
+            await checkpoint()
+            while not sender.may_publish():
+                await sender.heard.receive()
+            self._send(value)
+        finally:
+            sender.leave()
+
+    def send_blocking(self, value: T, timeout: float | None = None) -> None:
+        """Like `send`, blocking the thread.
+
+        Args:
+            value: the message.
+            timeout: seconds to wait at most; None is for ever.
+
+        Raises:
+            TimeoutError: there was no room in time; nothing was published.
+            RuntimeError: it would have to wait in a thread that runs an event loop.
+        """
+        deadline = None if timeout is None else monotonic() + timeout
+        sender = self._sender()
+        try:
+            while not sender.may_publish():
+                sender.heard.receive_blocking(deadline and deadline - monotonic())
+            self._send(value)
+        finally:
+            sender.leave()
+
+    def _sender(self: Any) -> Sender:
+        self._refuse_if_closed()
+        topic: Topic[Any] = self
+        limits, replay = topic._limits, topic._replay
+        if limits.messages == inf:
+            raise ValueError("send waits while a reader is `limit` behind: give the topic a limit")
+        if replay is not None and replay.messages > limits.messages - limits.milestones.apart:
+            raise ValueError(
+                f"send needs a limit of at least {replay.messages + limits.milestones.apart:g}, "
+                "because the topic itself keeps messages to replay; or use publish"
+            )
+        return Sender(topic, type(topic)("room"))
+
+    def _send(self: Any, value: Any) -> None:
+        sizes = () if self._sizeof is None else (checked_size(self._sizeof, value),)
+        self._append(value, sizes, [Milestone()])

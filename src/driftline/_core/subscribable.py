@@ -1,0 +1,146 @@
+"""Where a subscription begins: with the next message, some messages back, or after a position."""
+
+from __future__ import annotations
+
+from math import inf
+from time import monotonic
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+from weakref import ref
+
+from driftline._core.checks import check_name, checked_choice, checked_count, checked_limit
+from driftline._core.errors import PositionLost
+from driftline._core.hold import Hold
+from driftline._core.link import Link
+from driftline._core.message import Position
+from driftline._core.subscription import Subscription
+from driftline._core.tolerance import ON_LAG, Tolerance
+from driftline._core.visible import VisibleTopic
+
+if TYPE_CHECKING:
+    from driftline._core.topic import Topic
+
+T = TypeVar("T")
+
+
+class Subscribable(VisibleTopic[T]):
+    """The part of a `Topic` that makes subscriptions."""
+
+    __slots__ = ()
+
+    _sizeof: Any
+
+    def subscribe(
+        self,
+        *,
+        name: str | None = None,
+        replay: int = 0,
+        replay_seconds: float | None = None,
+        since: Position | str | None = None,
+        max_lag: int | None = None,
+        max_lag_seconds: float | None = None,
+        max_lag_bytes: int | None = None,
+        on_lag: str = "raise",
+    ) -> Subscription[T]:
+        """Return a subscription to every message published from this call on, or from before.
+
+        Nothing needs to be done when it is no longer wanted: when it is forgotten, so are the
+        messages that it has not read. To let go of them at once, close it or use `with`.
+
+        Args:
+            name: tells who is behind, in `statistics()` and the like.
+            replay: begin with the last so many messages, or as many as there are.
+            replay_seconds: begin with those published in the last so many seconds; with
+                `replay`, those that both allow.
+            since: begin just after this position of an earlier subscription, or its text.
+            max_lag: how many messages it may be behind when it is read.
+            max_lag_seconds: how old the next message may be when it is read.
+            max_lag_bytes: how many bytes it may be behind when it is read; needs `sizeof`.
+            on_lag: what happens when it is further behind, or behind the limit of the topic.
+                "raise": it moves to the oldest message that it may have, and reading raises
+                `Lagged`, once. "skip": it does the same without raising. "latest": it moves to the
+                newest message. "close": it is closed, and reading raises `SlowConsumer`.
+
+        Raises:
+            PositionLost: the messages after `since` cannot all be had any more.
+            ValueError, TypeError: what was asked for makes no sense, or is more than the topic
+                keeps; the text says what to do.
+        """
+        check_name("subscription", "" if name is None else name)
+        tolerance = (
+            checked_limit("max_lag", max_lag, whole="messages"),
+            checked_limit("max_lag_seconds", max_lag_seconds),
+            checked_limit("max_lag_bytes", max_lag_bytes, whole="bytes", sizeof=self._sizeof),
+            checked_choice("on_lag", on_lag, ON_LAG),
+        )
+        if since is None and not replay and replay_seconds is None:
+            return self._subscription(*self._end, name, tolerance)
+        hold, seq = _place_before(replay, replay_seconds, since, cast("Topic[T]", self))
+        return self._subscription(hold.link, seq, name, tolerance)
+
+    def _subscription(
+        self, link: Link[T], seq: int, name: str | None, tolerance: Tolerance
+    ) -> Subscription[T]:
+        subscription = Subscription(cast("Topic[T]", self), link, seq, name, tolerance)
+        self._subscriptions[ref(subscription, self._subscriptions.pop)] = None
+        return subscription
+
+    def __aiter__(self) -> Subscription[T]:
+        """Subscribe, for `async for` in a task."""
+        return self.subscribe()
+
+    def __iter__(self) -> Subscription[T]:
+        """Subscribe, for `for` in a thread, which blocks while there is nothing to read."""
+        return self.subscribe()
+
+
+def _place_before(
+    messages: int, seconds: float | None, since: Position | str | None, topic: Topic[Any]
+) -> tuple[Hold, int]:
+    """Return the link where to begin, and the number of messages before it."""
+    if since is None:
+        return _place_back(messages, seconds, topic)
+    if messages or seconds is not None:
+        raise ValueError("since says where to begin, and so does replay; give one of them")
+    return _place_of(since if isinstance(since, Position) else Position.parse(since), topic)
+
+
+def _place_back(messages: int, seconds: float | None, topic: Topic[Any]) -> tuple[Hold, int]:
+    """Return the link so many messages and seconds back, and the number of messages before it."""
+    checked_count("replay", messages, least=0)
+    seconds = checked_limit("replay_seconds", seconds)
+    replay = topic._replay
+    if replay is None:
+        raise ValueError("this topic keeps nothing to replay; make it with Topic(replay=...)")
+    if messages > replay.messages:
+        raise ValueError(
+            f"this topic keeps {replay.messages:g} messages to replay, fewer than {messages}"
+        )
+    link, seq = replay.place
+    first = topic.published - (messages or inf)
+    oldest = monotonic() - min(seconds, replay.seconds)
+    return topic._limits.seek(
+        Hold(link), seq, lambda link, number: number < first or link.time < oldest
+    )
+
+
+def _place_of(position: Position, topic: Topic[Any]) -> tuple[Hold, int]:
+    # It is found if the topic replays it, if a place was parked there or before, or if nothing was
+    # published since.
+    if position.epoch != topic._epoch:
+        raise PositionLost(f"the position {position} is of another topic, or of an earlier run")
+    link, published = topic._end
+    if position.seq > published:
+        raise PositionLost(f"the position {position} is ahead of the {published} messages so far")
+    found = [(Hold(link), published)]
+    if topic._replay is not None:
+        link, seq = topic._replay.place
+        found.append((Hold(link), seq))
+    del link
+    place = topic._places.before(position.seq)
+    if place is not None:
+        found.append((Hold(place._link), place._seq))
+    for start, number in found:
+        if number <= position.seq:
+            return topic._limits.seek(start, number, lambda _, n: n < position.seq)
+    missed = min(number for _, number in found) - position.seq
+    raise PositionLost(f"the position {position} is too far back", missed)
