@@ -510,6 +510,69 @@ def test_p9_c5_no_way_to_drop_a_long_backlog_overflows_a_small_stack(drop: str) 
     assert (done.returncode, done.stderr) == (0, "")
 
 
+WAYS_TO_WALK = {
+    "batches": "for _ in subscription.batches(max_size=7_000): pass",
+    "skip": "while subscription.skip(7_000): pass",
+    "skip all": "subscription.skip(LAG)",
+    "iteration": "for _ in subscription: pass",
+}
+WAYS_TO_CLOSE = {
+    "another thread": "reached.set()",
+    "a finalizer": "subscription.close(); reached.set()",
+}
+
+
+@pytest.mark.parametrize("close", WAYS_TO_CLOSE.values(), ids=WAYS_TO_CLOSE)
+@pytest.mark.parametrize("walk", WAYS_TO_WALK.values(), ids=WAYS_TO_WALK)
+def test_p9_c3_c5_closing_amid_a_walk_overflows_no_small_stack(walk: str, close: str) -> None:
+    """Whoever is last to refer to the chain, the walker or who closes, frees it link by link."""
+    program = f"""
+        import sys, threading, weakref
+        import anyio
+        from driftline import Topic
+
+        LAG = 60_000
+
+        class Mark:
+            def __del__(self):
+                {close}
+
+        def walk():
+            try:
+                {walk}
+            except anyio.ClosedResourceError:
+                pass
+
+        def close():
+            assert reached.wait({PATIENCE})
+            subscription.close()
+
+        sys.setswitchinterval(1e-6)
+        threading.stack_size(64 * 1024)
+        for _ in range(10):
+            topic = Topic("topic")
+            subscription = topic.subscribe()
+            reached = threading.Event()
+            for _ in range(6):  # each in another batch, and much behind the last
+                topic.publish_many([None] * (LAG // 12))
+                topic.publish(Mark())
+            topic.publish_many([None] * (LAG // 2))
+            last = Mark()
+            topic.publish(last)
+            last = weakref.ref(last)
+            threads = [threading.Thread(target=each, daemon=True) for each in (walk, close)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join({PATIENCE})
+                assert not thread.is_alive()
+            assert subscription.closed
+            assert last() is None
+    """
+    done = run_python(program)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_p9_c5_threads_with_small_stacks_publish_what_nobody_reads() -> None:
     """A publisher that lost its turn for a while may hold the first of many dead links."""
     program = """

@@ -13,7 +13,7 @@ import threading
 import weakref
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from itertools import count
+from itertools import count, islice
 from textwrap import dedent
 from time import monotonic
 from typing import Any
@@ -585,6 +585,72 @@ def test_k4_control_c_in_the_middle_of_a_publish_costs_nobody_else_a_message() -
     assert [value for value in reader.values if value[0] == "elsewhere"] == [
         value for value in ledger.accepted if value[0] == "elsewhere"
     ]
+
+
+@contextmanager
+def control_c(handler: Callable[[], object]) -> Iterator[None]:
+    before = signal.signal(signal.SIGINT, lambda *_: handler())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_p1_p3_k4_a_storm_of_control_c_leaves_nothing_in_the_inbox_and_nobody_in_the_turn() -> None:
+    """Here one comes while the last is being dealt with. Its thread is not the only publisher."""
+    topic = Topic[Published]("topic")
+    subscription = topic.subscribe()
+    armed = False
+    returned: list[int] = []
+    elsewhere = 0
+    interrupted = 0
+    done = threading.Event()
+
+    def publish_and_press_control_c() -> None:
+        nonlocal elsewhere
+        while not done.is_set():
+            topic.publish(("elsewhere", elsewhere))
+            elsewhere += 1
+            signal.raise_signal(signal.SIGINT)  # handled in the main thread, wherever that is
+
+    def interrupt() -> None:
+        if armed:
+            raise KeyboardInterrupt
+
+    other = threading.Thread(target=publish_and_press_control_c, daemon=True)
+    numbers = count()
+    end = monotonic() + 1.0  # where threads take turns badly, the storm is smaller
+    try:
+        with switching_threads_often(), control_c(interrupt):
+            other.start()
+            while (interrupted < 1_000 or len(returned) < 200) and monotonic() < end:
+                try:
+                    armed = True
+                    for number in islice(numbers, 1_000):
+                        topic.publish(("here", number))
+                        returned.append(number)
+                    armed = False
+                except KeyboardInterrupt:
+                    armed = False
+                    interrupted += 1
+            done.set()
+            other.join(PATIENCE)
+    finally:
+        done.set()
+    assert not other.is_alive()
+    assert interrupted
+    topic.publish(("last", 0))
+    assert len(topic._inbox) == 0
+    assert topic._turn.free
+    delivered: dict[str, list[int]] = {"here": [], "elsewhere": [], "last": []}
+    with suppress(anyio.WouldBlock):
+        while True:
+            publisher, number = subscription.receive_nowait()
+            delivered[publisher].append(number)
+    assert delivered["last"] == [0]
+    assert delivered["elsewhere"] == list(range(elsewhere))
+    assert delivered["here"] == sorted(set(delivered["here"]))
+    assert set(returned) <= set(delivered["here"])
 
 
 class Called:
