@@ -15,7 +15,7 @@ import driftline
 
 ROOT = Path(__file__).parents[1]
 CORE = ROOT / "src" / "driftline" / "_core"
-STREAM = ["link", "hold", "topic", "subscription"]
+STREAM = ["link", "topic", "subscription"]
 MODULES = sorted(CORE.rglob("*.py"))
 
 

@@ -2,16 +2,23 @@
 
 Dropping a long chain at once makes CPython free it recursively. That takes a long time in one
 piece, and crashes CPython 3.13.0 in threads with small stacks. `Hold` frees it link by link.
+
+Whether somebody else holds a link, and giving it up, are two steps. Two threads that hold the same
+link could both look, both see the other, and the last to give it up would drop the chain at once.
+So a link that is given up goes to `_left`, and only who has the turn looks and drops. Who cannot
+have it leaves the link there: the one who has it looks again afterwards.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from itertools import accumulate, repeat
 from operator import attrgetter
 from sys import getrefcount, maxsize
 from typing import Any, Final
 
 from driftline._core.link import END, Gap, Link
+from driftline._core.turn import Turn
 
 
 def _references_of_an_only_holder() -> int:
@@ -21,6 +28,9 @@ def _references_of_an_only_holder() -> int:
 
 # Counted and not written down, because the interpreters differ in what they count.
 _ALONE: Final = _references_of_an_only_holder()
+
+_left: Final[deque[tuple[Link[Any], None]]] = deque()
+_turn: Final = Turn()
 
 
 class Hold:
@@ -37,16 +47,37 @@ class Hold:
 
     def free(self, most: int = maxsize) -> bool:
         """Give the link up, freeing at most so many; return whether nothing is left to free."""
-        link, self.link = self.link, END
-        while getrefcount(link) <= _ALONE:
+        if self.link is not END:
+            # It must be given up before it can be found there: hence the tuple.
+            _left.append((self.link, setattr(self, "link", END)))  # type: ignore[func-returns-value]
+        while _left:
+            try:
+                del _turn.free
+            except AttributeError:
+                return True
+            try:
+                most = self._free_left(most)
+            finally:
+                _turn.free = True
             if not most:
-                self.link = link
-                return False
-            most -= 1
-            following = link.next
-            link = (link.kept if isinstance(link, Gap) else END) if following is None else following
-            del following
+                return self.link is END
         return True
+
+    def _free_left(self, most: int) -> int:
+        """Free what is left, at most so many links, and return how many more it may be."""
+        while _left:
+            link, _ = _left.popleft()
+            while getrefcount(link) <= _ALONE:
+                if not most:
+                    self.link = link
+                    return 0
+                most -= 1
+                following = link.next
+                if following is None:
+                    following = link.kept if isinstance(link, Gap) else END
+                link = following
+                del following
+        return most
 
     def __del__(self) -> None:
         self.free()

@@ -114,6 +114,8 @@ class Subscription(Tolerant[T], ObjectReceiveStream[T]):
                     if self._link.next is None:
                         waiter.future._asyncio_future_blocking = True
                         yield waiter.future
+                        if waiter.future.cancelled():  # while the task was being woken
+                            waiter.future.result()
                     else:
                         parking.leave(waiter)
                 except BaseException:

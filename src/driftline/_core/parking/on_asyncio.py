@@ -13,8 +13,9 @@ from __future__ import annotations
 
 from asyncio import AbstractEventLoop, Future, current_task
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextvars import Context
+from functools import partial
 from time import monotonic
 from types import coroutine
 from typing import Any, Final
@@ -49,6 +50,8 @@ class AsyncioWaiter(TaskWaiter):
                 if self.parking.enter(self, reader):
                     self.future._asyncio_future_blocking = True
                     yield self.future
+                    if self.future.cancelled():  # while the task was being woken
+                        self.future.result()
         except BaseException:
             self.leave()
             raise
@@ -70,14 +73,23 @@ class AsyncioWaiter(TaskWaiter):
         """Let the task go on, at once, if one waits and was not cancelled."""
         future = self.future
         for wakeup, context in future._callbacks or ():
-            future.remove_done_callback(wakeup)
-            context.run(wakeup, self.parking.done)
+            try:
+                if future.remove_done_callback(wakeup):  # otherwise it was cancelled just now
+                    context.run(wakeup, self.parking.done)
+            except BaseException:
+                self.undo(wakeup, context)
+                raise
+
+    def undo(self, wakeup: Any, context: Context) -> None:
+        """Give the task's callback back, if a signal handler raised just before it was called."""
+        if wakeup.__self__._fut_waiter is self.future and not self.future._callbacks:
+            self.future.add_done_callback(wakeup, context=context)
 
 
 class AsyncioParking(Parking[AsyncioWaiter]):
     """Those who wait for one topic on one asyncio event loop."""
 
-    __slots__ = ("context", "done", "loop")
+    __slots__ = ("_waking", "context", "done", "loop")
 
     def __init__(self, queue: deque[Parking[Any]], loop: AbstractEventLoop) -> None:
         super().__init__(queue)
@@ -85,6 +97,7 @@ class AsyncioParking(Parking[AsyncioWaiter]):
         self.context = Context()  # so that a publisher's context is neither copied nor kept
         self.done: Future[None] = Future(loop=loop)
         self.done.set_result(None)
+        self._waking: deque[tuple[AsyncioWaiter, Reader]] = deque()
 
     def waiter(self) -> AsyncioWaiter:
         return AsyncioWaiter(self)
@@ -103,36 +116,44 @@ class AsyncioParking(Parking[AsyncioWaiter]):
             if not loop.is_closed():
                 raise
 
-    def resume(self) -> None:
+    def resume(self, *, begin: bool = True) -> None:
         # Not `ready`, as in the other parkings: to go through a list made before costs a tenth.
-        self.queued = False
-        parked, self.parked = self.parked, {}
-        self._wake(iter(parked.items()))
+        try:
+            if begin:
+                self.queued = False
+                # Nobody is ever in neither of the two, and to be in both does no harm.
+                self._waking.extend(self.parked.items())
+                self.parked.clear()
+            self._wake()
+        except BaseException:
+            # A SystemExit in one of the tasks, or of a signal handler in the middle of this, must
+            # not leave others asleep.
+            self.loop.call_soon(self.resume, context=self.context)
+            raise
 
-    def _wake(self, parked: Iterator[tuple[AsyncioWaiter, Reader]]) -> None:
+    def _wake(self) -> None:
         deadline = monotonic() + _SLICE
         passed = 0
-        more = True
-        try:
-            for waiter, reader in parked:
-                future = waiter.future
-                callbacks = future._callbacks
-                if not callbacks:
-                    pass  # it was cancelled in the meantime
-                elif reader._link.next is not None or not self.enter(waiter, reader):
-                    # Like `waiter.run()`, without the price of a call.
-                    for wakeup, context in callbacks:
-                        future.remove_done_callback(wakeup)
-                        context.run(wakeup, self.done)
-                passed += 1
-                if not passed & _CLOCK and monotonic() > deadline:
-                    break
-            else:
-                more = False
-        finally:
-            # Also after a SystemExit in one of the tasks, which must not leave others asleep.
-            if more:
-                self.loop.call_soon(self._wake, parked, context=self.context)
+        while self._waking:
+            waiter, reader = self._waking[0]
+            future = waiter.future
+            callbacks = future._callbacks
+            if not callbacks:
+                pass  # it was cancelled in the meantime
+            elif reader._link.next is not None or not self.enter(waiter, reader):
+                # Like `waiter.run()`, without the price of a call.
+                for wakeup, context in callbacks:
+                    try:
+                        if future.remove_done_callback(wakeup):
+                            context.run(wakeup, self.done)
+                    except BaseException:
+                        waiter.undo(wakeup, context)
+                        raise
+            self._waking.popleft()
+            passed += 1
+            if not passed & _CLOCK and self._waking and monotonic() > deadline:
+                self.loop.call_soon(partial(self.resume, begin=False), context=self.context)
+                return
 
 
 def _runs_a_task(loop: AbstractEventLoop) -> bool:
