@@ -49,7 +49,7 @@ def test_no_file_of_the_core_is_long_and_neither_is_the_core() -> None:
     lines = {module: lines_of_code(module.read_text()) for module in MODULES}
     assert all(count <= 250 for count in lines.values()), lines
     beside_parking = {module: lines[module] for module in CORE.glob("*.py")}
-    assert sum(beside_parking.values()) <= 1400, beside_parking
+    assert sum(beside_parking.values()) <= 1600, beside_parking
 
 
 def test_every_file_of_the_core_is_named_in_the_reading_order() -> None:

@@ -13,8 +13,12 @@ from driftline._core.statistics import TopicStatistics as TopicStatistics
 from driftline._core.subscription import Subscription as Subscription
 from driftline._core.topic import Topic as Topic
 from driftline._core.views import View as View
+from driftline._core.watch import LagEvent as LagEvent
+from driftline._core.watch import LagWatch as LagWatch
 
 __all__ = [
+    "LagEvent",
+    "LagWatch",
     "Lagged",
     "Message",
     "Position",
@@ -28,6 +32,8 @@ __all__ = [
 ]
 
 for _public in (
+    LagEvent,
+    LagWatch,
     Lagged,
     Message,
     Position,

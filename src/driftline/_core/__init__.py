@@ -9,6 +9,6 @@
    is told of it
 7. `subscribable`, `replay`, `places`: those who come later, and those who come back
 8. `senders`: publishing that waits for the slowest
-9. `visible`, `message`, `statistics`, `errors`, `report`: what can be learned
+9. `visible`, `watch`, `message`, `statistics`, `errors`, `report`: what can be learned
 10. `checks`: what callers may give
 """

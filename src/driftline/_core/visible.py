@@ -10,6 +10,7 @@ from driftline._core.hold import Hold
 from driftline._core.link import CLOSED, END, Link
 from driftline._core.message import Position
 from driftline._core.statistics import SubscriptionStatistics, TopicStatistics
+from driftline._core.watch import LagWatch
 
 if TYPE_CHECKING:
     from driftline._core.subscription import Subscription
@@ -58,6 +59,26 @@ class VisibleTopic(Generic[T]):
         the others go on.
         """
         return TopicStatistics.of(cast("Topic[T]", self))
+
+    def watch_lag(
+        self,
+        lag: int | None = None,
+        *,
+        lag_seconds: float | None = None,
+        every: float = 1.0,
+        stalled_after: int = 3,
+    ) -> LagWatch:
+        """Return a watch over the lag of all subscriptions, for `async for event in ...`.
+
+        It tells once when a subscription becomes slow, stops moving, recovers or is gone.
+
+        Args:
+            lag: the number of messages behind from which on a subscription is slow.
+            lag_seconds: likewise the age of the oldest message that it has not received.
+            every: seconds between two looks.
+            stalled_after: looks without a move after which a slow subscription is stalled.
+        """
+        return LagWatch(cast("Topic[T]", self), lag, lag_seconds, every, stalled_after)
 
     def __repr__(self) -> str:
         state = ", closed" if self._closing else ""

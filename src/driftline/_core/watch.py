@@ -1,0 +1,136 @@
+"""Watching lag: who has become slow, who stands still, and who has caught up.
+
+It looks at intervals, and never on the way of a message. The rules are those of Burrow, which
+watches consumers of Kafka, and of NATS, which tells of a slow consumer once, and not again before
+it is well below the threshold:
+
+- A subscription is "slow" from when its lag reaches a threshold.
+- It is "stalled" when it is slow and has not moved for some looks, and "slow" again when it moves.
+- It has "recovered" when its lag is at most four fifths of each threshold.
+- It is "gone" when it was slow and then closed or forgotten.
+
+Each is told once, until the next is true.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from weakref import ref
+
+import anyio
+
+from driftline._core.checks import checked_count, checked_limit
+
+if TYPE_CHECKING:
+    from driftline._core.subscription import Subscription
+    from driftline._core.topic import Topic
+
+_RECOVERED: Final = 0.8
+
+LagState = Literal["slow", "stalled", "recovered", "gone"]
+
+
+@dataclass(frozen=True, slots=True)
+class LagEvent:
+    """A change that a watch has seen in one subscription."""
+
+    state: LagState
+    """What it is from now on."""
+    topic: str
+    """The name of the topic."""
+    name: str | None
+    """The name of the subscription."""
+    lag: int
+    """Messages published and not yet received; 0 if gone."""
+    lag_seconds: float
+    """Age of the oldest of them; 0.0 without one, or if gone."""
+
+
+@dataclass(slots=True)
+class _Episode:
+    """The time in which one subscription is slow."""
+
+    name: str | None
+    seq: int
+    state: LagState = "slow"
+    looks: int = 0  # since it has moved
+
+
+class LagWatch:
+    """An endless iterator over `LagEvent`, made by `Topic.watch_lag`; `look` is one step of it."""
+
+    __slots__ = ("_episodes", "_every", "_found", "_lag", "_seconds", "_stalled_after", "_topic")
+
+    def __init__(
+        self,
+        topic: Topic[Any],
+        lag: int | None,
+        lag_seconds: float | None,
+        every: float,
+        stalled_after: int,
+    ) -> None:
+        """Not for users: `Topic.watch_lag` makes watches."""
+        self._topic = topic
+        self._lag = checked_limit("lag", lag, whole="messages")
+        self._seconds = checked_limit("lag_seconds", lag_seconds)
+        if min(self._lag, self._seconds) == inf:
+            raise ValueError("watch_lag needs a threshold: give lag, lag_seconds, or both")
+        self._every = checked_limit("every", every)
+        self._stalled_after = checked_count("stalled_after", stalled_after, least=1)
+        self._episodes: dict[ref[Subscription[Any]], _Episode] = {}
+        self._found: deque[LagEvent] = deque()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> LagEvent:
+        """Return the next event, looking at intervals until there is one.
+
+        Cancellation: safe; an event that was found is returned by the next call.
+        """
+        while not self._found:
+            await anyio.sleep(self._every)
+            self._found.extend(self.look())
+        return self._found.popleft()
+
+    def look(self) -> list[LagEvent]:
+        """Look at all subscriptions now, and return what has changed since the last look.
+
+        For programs that have a rhythm of their own. From any thread, but one at a time. Cost:
+        linear in the number of subscriptions.
+        """
+        events: list[LagEvent] = []
+        live = {ref(subscription): subscription for subscription in self._topic.subscriptions()}
+        for reference in self._episodes.keys() - live.keys():
+            name = self._episodes.pop(reference).name
+            events.append(LagEvent("gone", self._topic.name, name, 0, 0.0))
+        for reference, subscription in live.items():
+            state = self._look_at(reference, subscription)
+            if state is not None:
+                lag, seconds = subscription.lag, subscription.lag_seconds
+                events.append(LagEvent(state, self._topic.name, subscription.name, lag, seconds))
+        return events
+
+    def _look_at(
+        self, reference: ref[Subscription[Any]], subscription: Subscription[Any]
+    ) -> LagState | None:
+        """Return the state of a subscription, if that is new."""
+        lag = max(subscription.lag / self._lag, subscription.lag_seconds / self._seconds)
+        seq = subscription.position.seq
+        episode = self._episodes.get(reference)
+        if episode is None:
+            if lag < 1:
+                return None
+            self._episodes[reference] = _Episode(subscription.name, seq)
+            return "slow"
+        if lag <= _RECOVERED:
+            del self._episodes[reference]
+            return "recovered"
+        episode.looks = 0 if seq != episode.seq else episode.looks + 1
+        episode.seq = seq
+        before = episode.state
+        episode.state = "stalled" if episode.looks >= self._stalled_after else "slow"
+        return episode.state if episode.state != before else None
