@@ -338,6 +338,44 @@ def test_p6_a_subscription_closed_by_another_thread_gives_a_message_or_says_so(
     explore_some(make)
 
 
+@pytest.mark.parametrize("read", WAYS_TO_READ.values(), ids=WAYS_TO_READ)
+def test_p1_p8_d3_a_cut_by_another_thread_makes_nothing_lost_untold_or_double(
+    read: Callable[[Subscription[int]], object],
+) -> None:
+    def make() -> Meeting:
+        topic = Topic[int]("topic", limit=2)
+        subscription = topic.subscribe(on_lag="skip")
+        topic.publish_many(range(3))
+        subscription.receive_nowait()  # so that the next is not a checkpoint
+
+        def read_once() -> None:
+            with suppress(anyio.ClosedResourceError):  # at a gap `receive` wants an event loop
+                read(subscription)
+
+        def publish() -> None:
+            topic.publish(3)
+            topic.publish(4)
+
+        def check() -> None:
+            numbers = [subscription.position.seq]
+            for message in subscription.messages():
+                assert message.seq == message.value + 1
+                numbers.append(message.seq)
+            assert numbers == sorted(set(numbers))
+            assert numbers[-1] == 5
+            told = subscription.received + subscription.missed + subscription.skipped
+            assert told == subscription.position.seq == 5
+            assert subscription.missed <= 2  # what is kept is at least the limit
+
+        def publish_and_close() -> None:
+            publish()
+            topic.close()
+
+        return Meeting([read_once, publish_and_close], check)
+
+    explore_some(make)
+
+
 class HastyLock(interleavings.Lock):
     """A lock for which nobody has time to wait."""
 
