@@ -31,12 +31,7 @@ layers: .venv/ready
 	.venv/bin/lint-imports
 
 test-everywhere: .venv/ready
-	@set -e; tools/pythons | while read -r python; do \
-	    version=$$("$$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
-	    tools/environment "$$python" ".venvs/$$version" test; \
-	    echo "== tests on Python $$version"; \
-	    ".venvs/$$version/bin/python" -m pytest </dev/null; \
-	done
+	tools/pythons | xargs -P 2 -I PYTHON tools/test-on PYTHON
 
 bench: .venv/ready
 	$(PYTHON) -m benchmarks
