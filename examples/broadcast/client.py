@@ -5,6 +5,7 @@ import asyncio
 import socket
 import sys
 from collections.abc import Sequence
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidURI
@@ -12,6 +13,7 @@ from websockets.uri import parse_uri
 
 from examples.broadcast.report import Received, report
 from examples.broadcast.stopping import stop_signals
+from examples.broadcast.terms import read_account
 
 EXAMPLES = """\
 examples:
@@ -19,8 +21,12 @@ examples:
       ten clients, two of them slow, until the server ends or Ctrl-C
   python -m examples.broadcast.client ws://127.0.0.1:8765 --seconds 10 --slow-delay 0.5
       one client that rests half a second after each message, for ten seconds
+  python -m examples.broadcast.client 'ws://127.0.0.1:8765?on_lag=skip&max_lag=100' --slow 1
+      a slow client that would rather miss messages than be more than 100 behind; the server
+      (pattern driftline) tells with --help what else can be asked for
 
-Latency and missed messages can be told if the server runs with --timestamp.
+Latency, and which messages were missed, can be told if the server runs with --timestamp. How many
+each client received, missed and skipped, driftline tells when the server closes the connection.
 """
 
 
@@ -31,7 +37,7 @@ async def connect_as(url: str, name: str, *, slow: bool) -> ClientConnection:
     invisible until they have taken megabytes.
     """
     uri = parse_uri(url)
-    named = url if uri.path.strip("/") else f"{url.rstrip('/')}/{name.replace(' ', '%20')}"
+    named = url if uri.path.strip("/") else urlunsplit(urlsplit(url)._replace(path=quote(name)))
     connection = await _open_socket(uri.host, uri.port, slow)
     try:
         return await connect(
@@ -75,13 +81,16 @@ async def receive_all(
     """Receive until the server ends, or ``most`` messages; rest ``delay`` seconds after each."""
     try:
         while most is None or received.messages < most:
-            received.take(await websocket.recv(decode=True))
+            received.take(await websocket.recv())
             if delay:
                 await asyncio.sleep(delay)
     except ConnectionClosed as closed:
-        received.ending = (
-            f"closed by the server: {closed.rcvd.code}" if closed.rcvd else "cut off by the server"
-        )
+        received.ending = "cut off by the server"
+        if closed.rcvd:
+            received.ending = f"closed by the server: {closed.rcvd.code}"
+            received.account = read_account(closed.rcvd.reason)
+            if closed.rcvd.reason and not received.account:
+                received.ending += f" {closed.rcvd.reason!r}"
     finally:
         # At once: a polite close() of a slow client would first read all that is on its way.
         websocket.transport.abort()
@@ -89,10 +98,11 @@ async def receive_all(
 
 async def run(options: argparse.Namespace) -> list[Received]:
     """Connect all clients, then receive until the server ends, the time is over, or Ctrl-C."""
+    asked = urlsplit(options.url).query
     clients = [
-        Received(f"slow {number}", slow=True)
+        Received(f"slow {number}", asked, slow=True)
         if number <= options.slow
-        else Received(f"fast {number - options.slow}")
+        else Received(f"fast {number - options.slow}", asked)
         for number in range(1, options.clients + 1)
     ]
     with stop_signals() as stop:
@@ -131,7 +141,12 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("url", metavar="URL", help="as the server printed it, for example ws://127.0.0.1:8765")
+    add(
+        "url",
+        metavar="URL",
+        help="as the server printed it, for example ws://127.0.0.1:8765; what is to happen to slow "
+        "clients may follow, for example ?on_lag=skip&max_lag=100",
+    )
     add("--clients", type=int, default=1, metavar="N", help="how many (default: %(default)s)")
     add("--slow", type=int, default=0, metavar="K", help="how many of them are slow (default: 0)")
     add(
