@@ -19,7 +19,7 @@ EXAMPLES = """\
 examples:
   python -m examples.broadcast.client ws://127.0.0.1:8765 --clients 10 --slow 2
       ten clients, two of them slow, until the server ends or Ctrl-C
-  python -m examples.broadcast.client ws://127.0.0.1:8765 --seconds 10 --slow-delay 0.5
+  python -m examples.broadcast.client ws://127.0.0.1:8765 --slow 1 --slow-delay 0.5 --seconds 10
       one client that rests half a second after each message, for ten seconds
   python -m examples.broadcast.client 'ws://127.0.0.1:8765?on_lag=skip&max_lag=100' --slow 1
       a slow client that would rather miss messages than be more than 100 behind; the server

@@ -557,7 +557,9 @@ def test_client_prints_what_the_server_says_it_missed_and_that_it_adds_up() -> N
         query = "on_lag=raise&max_lag=100"
         async with (
             server.listen("127.0.0.1", 0) as url,
-            program("client", f"{url}?{query}", "--clients=2", "--slow=1") as client,
+            program(
+                "client", f"{url}?{query}", "--clients=2", "--slow=1", "--slow-delay=0.001"
+            ) as client,
         ):
             await server.wait_for_clients(2)
             for number in range(250):
