@@ -5,6 +5,7 @@ import asyncio
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -28,6 +29,8 @@ examples:
 Latency, and which messages were missed, can be told if the server runs with --timestamp. How many
 each client received, missed and skipped, driftline tells when the server closes the connection.
 """
+
+PATIENCE = 5  # seconds that the server has to answer a client that leaves
 
 
 async def connect_as(url: str, name: str, *, slow: bool) -> ClientConnection:
@@ -76,14 +79,28 @@ async def _open_socket(host: str, port: int, slow: bool) -> socket.socket:
 
 
 async def receive_all(
-    websocket: ClientConnection, received: Received, *, delay: float = 0, most: int | None = None
+    websocket: ClientConnection,
+    received: Received,
+    *,
+    delay: float = 0,
+    most: int | None = None,
+    leaving: asyncio.Event | None = None,
 ) -> None:
-    """Receive until the server ends, or ``most`` messages; rest ``delay`` seconds after each."""
+    """Receive until the server ends; rest ``delay`` seconds after each message.
+
+    Once it is ``leaving``, it receives without rest what is on its way. After ``most`` messages it
+    leaves by itself.
+    """
+    leaving = leaving or asyncio.Event()
     try:
-        while most is None or received.messages < most:
+        while True:
             received.take(await websocket.recv())
+            if most is not None and received.messages >= most and not leaving.is_set():
+                await leave(websocket, leaving)
             if delay:
-                await asyncio.sleep(delay)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(delay):
+                        await leaving.wait()
     except ConnectionClosed as closed:
         received.ending = "cut off by the server"
         if closed.rcvd:
@@ -94,6 +111,13 @@ async def receive_all(
     finally:
         # At once: a polite close() of a slow client would first read all that is on its way.
         websocket.transport.abort()
+
+
+async def leave(websocket: ClientConnection, leaving: asyncio.Event) -> None:
+    """Ask the server to close, so that it tells what it has not sent."""
+    leaving.set()
+    with suppress(ConnectionClosed):
+        await websocket.send("leave")
 
 
 async def run(options: argparse.Namespace) -> list[Received]:
@@ -110,6 +134,7 @@ async def run(options: argparse.Namespace) -> list[Received]:
             await connect_as(options.url, client.name, slow=client.slow) for client in clients
         ]
         print(f"{len(clients)} clients connected to {options.url}", flush=True)
+        leavings = [asyncio.Event() for _ in clients]
         receiving = [
             asyncio.create_task(
                 receive_all(
@@ -117,15 +142,19 @@ async def run(options: argparse.Namespace) -> list[Received]:
                     client,
                     delay=options.slow_delay if client.slow else 0,
                     most=options.messages,
+                    leaving=leaving,
                 )
             )
-            for client, websocket in zip(clients, websockets, strict=True)
+            for client, websocket, leaving in zip(clients, websockets, leavings, strict=True)
         ]
         all_done = asyncio.create_task(asyncio.wait(receiving))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait(
             [all_done, stopping], timeout=options.seconds, return_when=asyncio.FIRST_COMPLETED
         )
+        if not all_done.done():
+            await asyncio.gather(*map(leave, websockets, leavings))
+            await asyncio.wait([all_done], timeout=PATIENCE)
         for task in (all_done, stopping, *receiving):
             task.cancel()
         await asyncio.wait(receiving)
@@ -156,8 +185,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="S",
         help="seconds that a slow client rests after each message (default: %(default)s)",
     )
-    add("--messages", type=int, metavar="M", help="each client leaves after M messages")
-    add("--seconds", type=float, metavar="T", help="all clients leave after T seconds")
+    add("--messages", type=int, metavar="M", help="each client asks to leave after M messages")
+    add("--seconds", type=float, metavar="T", help="all clients ask to leave after T seconds")
     options = parser.parse_args(arguments)
     if not 0 <= options.slow <= options.clients:
         parser.error(f"--slow {options.slow} does not fit --clients {options.clients}")

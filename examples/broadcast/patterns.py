@@ -232,13 +232,11 @@ class Driftline(Pattern):
         # Who reads nothing at all never comes to its next message, and never learns of its lag.
         patience = self.patience if terms.on_lag == "close" else None
         async with subscription:
+            code = 1000  # normal closure
             try:
                 code = await _relay(subscription, terms.read, websocket, patience)
-                account = Account.of(subscription, joined)
-                async with asyncio.timeout(patience):
-                    await websocket.close(code, account.write())
-            except TimeoutError:
-                websocket.transport.abort()
+            finally:  # also if this is cancelled because the client asked to leave
+                await _close(websocket, code, Account.of(subscription, joined), patience)
 
     async def broadcast(self, message: str) -> None:
         self.topic.publish(message)
@@ -267,11 +265,24 @@ async def _relay(
             async for frame in frames:
                 async with asyncio.timeout(patience):
                     await websocket.send("\n".join(frame) if read == "batches" else frame)
-            return 1000  # normal closure
+            return 1000
         except Lagged as lagged:
             await websocket.send(tell_missed(lagged.missed))
         except SlowConsumer:
             return 1013  # try again later
+        except TimeoutError:
+            websocket.transport.abort()
+            return 1013
+
+
+async def _close(
+    websocket: ServerConnection, code: int, account: Account, patience: float | None
+) -> None:
+    try:
+        async with asyncio.timeout(patience):
+            await websocket.close(code, account.write())
+    except TimeoutError:
+        websocket.transport.abort()
 
 
 def _printable(name: str) -> str:

@@ -108,14 +108,19 @@ class PatternServer:
                 # place before it waits: whoever waits for clients finds them in place.
                 await self.pattern.serve(websocket)
                 listener.cancel()
-        except* ConnectionClosed:
-            pass  # the client left
+        except* (ConnectionClosed, _Leaves):
+            pass
+
+
+class _Leaves(Exception):
+    """The client asks to be closed, for a driftline client is told then what it did not get."""
 
 
 async def _listen_until_gone(websocket: ServerConnection) -> None:
-    """Ignore what the client says; raise `ConnectionClosed` when it leaves, however quiet it is."""
-    while True:
-        await websocket.recv()
+    """Raise `ConnectionClosed` when the client is gone, however quiet it was, or `_Leaves`."""
+    while await websocket.recv() != "leave":
+        pass
+    raise _Leaves
 
 
 def _keep_little_in_the_kernel(websocket: ServerConnection) -> None:
