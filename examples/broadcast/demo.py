@@ -98,6 +98,8 @@ async def watch(
                 lag, seconds_behind = subscription.lag, subscription.lag_seconds
                 lost = subscription.missed + subscription.skipped
                 worst[client.name] = max(worst[client.name], lag)
+            elif client.account:
+                lost = client.account.missed + client.account.skipped
             rows.append(Row(client.name, client.asked, client.messages, lag, seconds_behind, lost))
         view.show(elapsed, phase_at(elapsed, seconds)[0], pattern.topic.published, rows)
 

@@ -231,12 +231,13 @@ class Driftline(Pattern):
         joined = self.topic.published
         # Who reads nothing at all never comes to its next message, and never learns of its lag.
         patience = self.patience if terms.on_lag == "close" else None
-        async with subscription:
-            code = 1000  # normal closure
-            try:
-                code = await _relay(subscription, terms.read, websocket, patience)
-            finally:  # also if this is cancelled because the client asked to leave
-                await _close(websocket, code, Account.of(subscription, joined), patience)
+        code = 1000  # normal closure
+        try:
+            code = await _relay(subscription, terms.read, websocket, patience)
+        finally:  # also if this is cancelled because the client asked to leave
+            account = Account.of(subscription, joined)
+            subscription.close()  # before waiting: for this client nothing is to be kept any more
+            await _close(websocket, code, account, patience)
 
     async def broadcast(self, message: str) -> None:
         self.topic.publish(message)

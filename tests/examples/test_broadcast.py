@@ -588,7 +588,9 @@ def test_what_the_server_says_it_missed_is_not_said_again() -> None:
 @pytest.mark.parametrize(
     "how", [["--messages=5"], ["--seconds=0.5", "--slow-delay=99"], ["--slow-delay=99"]]
 )
-def test_a_client_that_leaves_is_told_what_it_missed_until_then(how: list[str]) -> None:
+def test_a_client_that_leaves_is_told_what_it_missed_until_then(
+    how: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
     async def main() -> None:
         pattern = Driftline()
         server = PatternServer(pattern)
@@ -604,6 +606,7 @@ def test_a_client_that_leaves_is_told_what_it_missed_until_then(how: list[str]) 
             output = (await client.communicate())[0].decode()
             assert re.search(r"max_lag=5 +5 +95 +0 +0 +100 +100 +told 1 times", output), output
             assert client.returncode == 0
+        assert not caplog.records, "to leave is no failure of the server"
 
     run(main())
 
