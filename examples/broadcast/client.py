@@ -5,6 +5,8 @@ import asyncio
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidURI
@@ -12,16 +14,23 @@ from websockets.uri import parse_uri
 
 from examples.broadcast.report import Received, report
 from examples.broadcast.stopping import stop_signals
+from examples.broadcast.terms import read_account
 
 EXAMPLES = """\
 examples:
   python -m examples.broadcast.client ws://127.0.0.1:8765 --clients 10 --slow 2
       ten clients, two of them slow, until the server ends or Ctrl-C
-  python -m examples.broadcast.client ws://127.0.0.1:8765 --seconds 10 --slow-delay 0.5
+  python -m examples.broadcast.client ws://127.0.0.1:8765 --slow 1 --slow-delay 0.5 --seconds 10
       one client that rests half a second after each message, for ten seconds
+  python -m examples.broadcast.client 'ws://127.0.0.1:8765?on_lag=skip&max_lag=100' --slow 1
+      a slow client that would rather miss messages than be more than 100 behind; the server
+      (pattern driftline) tells with --help what else can be asked for
 
-Latency and missed messages can be told if the server runs with --timestamp.
+Latency, and which messages were missed, can be told if the server runs with --timestamp. How many
+each client received, missed and skipped, driftline tells when the server closes the connection.
 """
+
+PATIENCE = 5  # seconds that the server has to answer a client that leaves
 
 
 async def connect_as(url: str, name: str, *, slow: bool) -> ClientConnection:
@@ -31,7 +40,7 @@ async def connect_as(url: str, name: str, *, slow: bool) -> ClientConnection:
     invisible until they have taken megabytes.
     """
     uri = parse_uri(url)
-    named = url if uri.path.strip("/") else f"{url.rstrip('/')}/{name.replace(' ', '%20')}"
+    named = url if uri.path.strip("/") else urlunsplit(urlsplit(url)._replace(path=quote(name)))
     connection = await _open_socket(uri.host, uri.port, slow)
     try:
         return await connect(
@@ -70,29 +79,54 @@ async def _open_socket(host: str, port: int, slow: bool) -> socket.socket:
 
 
 async def receive_all(
-    websocket: ClientConnection, received: Received, *, delay: float = 0, most: int | None = None
+    websocket: ClientConnection,
+    received: Received,
+    *,
+    delay: float = 0,
+    most: int | None = None,
+    leaving: asyncio.Event | None = None,
 ) -> None:
-    """Receive until the server ends, or ``most`` messages; rest ``delay`` seconds after each."""
+    """Receive until the server ends; rest ``delay`` seconds after each message.
+
+    Once it is ``leaving``, it receives without rest what is on its way. After ``most`` messages it
+    leaves by itself.
+    """
+    leaving = leaving or asyncio.Event()
     try:
-        while most is None or received.messages < most:
-            received.take(await websocket.recv(decode=True))
+        while True:
+            received.take(await websocket.recv())
+            if most is not None and received.messages >= most and not leaving.is_set():
+                await leave(websocket, leaving)
             if delay:
-                await asyncio.sleep(delay)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(delay):
+                        await leaving.wait()
     except ConnectionClosed as closed:
-        received.ending = (
-            f"closed by the server: {closed.rcvd.code}" if closed.rcvd else "cut off by the server"
-        )
+        received.ending = "cut off by the server"
+        if closed.rcvd:
+            received.ending = f"closed by the server: {closed.rcvd.code}"
+            received.account = read_account(closed.rcvd.reason)
+            if closed.rcvd.reason and not received.account:
+                received.ending += f" {closed.rcvd.reason!r}"
     finally:
         # At once: a polite close() of a slow client would first read all that is on its way.
         websocket.transport.abort()
 
 
+async def leave(websocket: ClientConnection, leaving: asyncio.Event) -> None:
+    """Ask the server to close, so that it tells what it has not sent."""
+    leaving.set()
+    with suppress(ConnectionClosed):
+        await websocket.send("leave")
+
+
 async def run(options: argparse.Namespace) -> list[Received]:
     """Connect all clients, then receive until the server ends, the time is over, or Ctrl-C."""
+    asked = urlsplit(options.url).query
     clients = [
-        Received(f"slow {number}", slow=True)
+        Received(f"slow {number}", asked, slow=True)
         if number <= options.slow
-        else Received(f"fast {number - options.slow}")
+        else Received(f"fast {number - options.slow}", asked)
         for number in range(1, options.clients + 1)
     ]
     with stop_signals() as stop:
@@ -100,6 +134,7 @@ async def run(options: argparse.Namespace) -> list[Received]:
             await connect_as(options.url, client.name, slow=client.slow) for client in clients
         ]
         print(f"{len(clients)} clients connected to {options.url}", flush=True)
+        leavings = [asyncio.Event() for _ in clients]
         receiving = [
             asyncio.create_task(
                 receive_all(
@@ -107,15 +142,19 @@ async def run(options: argparse.Namespace) -> list[Received]:
                     client,
                     delay=options.slow_delay if client.slow else 0,
                     most=options.messages,
+                    leaving=leaving,
                 )
             )
-            for client, websocket in zip(clients, websockets, strict=True)
+            for client, websocket, leaving in zip(clients, websockets, leavings, strict=True)
         ]
         all_done = asyncio.create_task(asyncio.wait(receiving))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait(
             [all_done, stopping], timeout=options.seconds, return_when=asyncio.FIRST_COMPLETED
         )
+        if not all_done.done():
+            await asyncio.gather(*map(leave, websockets, leavings))
+            await asyncio.wait([all_done], timeout=PATIENCE)
         for task in (all_done, stopping, *receiving):
             task.cancel()
         await asyncio.wait(receiving)
@@ -131,7 +170,12 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("url", metavar="URL", help="as the server printed it, for example ws://127.0.0.1:8765")
+    add(
+        "url",
+        metavar="URL",
+        help="as the server printed it, for example ws://127.0.0.1:8765; what is to happen to slow "
+        "clients may follow, for example ?on_lag=skip&max_lag=100",
+    )
     add("--clients", type=int, default=1, metavar="N", help="how many (default: %(default)s)")
     add("--slow", type=int, default=0, metavar="K", help="how many of them are slow (default: 0)")
     add(
@@ -141,8 +185,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="S",
         help="seconds that a slow client rests after each message (default: %(default)s)",
     )
-    add("--messages", type=int, metavar="M", help="each client leaves after M messages")
-    add("--seconds", type=float, metavar="T", help="all clients leave after T seconds")
+    add("--messages", type=int, metavar="M", help="each client asks to leave after M messages")
+    add("--seconds", type=float, metavar="T", help="all clients ask to leave after T seconds")
     options = parser.parse_args(arguments)
     if not 0 <= options.slow <= options.clients:
         parser.error(f"--slow {options.slow} does not fit --clients {options.clients}")

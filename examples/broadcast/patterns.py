@@ -9,13 +9,14 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import unquote
 
 from websockets.asyncio.server import ServerConnection, broadcast
 from websockets.exceptions import ConnectionClosed
 
-from driftline import Topic
+from driftline import Lagged, SlowConsumer, Subscription, Topic
+from examples.broadcast.terms import Account, Terms, tell_missed
 
 
 class Pattern(ABC):
@@ -201,21 +202,42 @@ class PubSub(Pattern):
 
 
 class Driftline(Pattern):
-    """Publish to a topic; each client iterates over the topic at its own pace.
+    """Publish to a topic; each client iterates over the topic at its own pace, on its own terms.
 
-    One link per message for all clients together; the lag of each can be read at any time.
+    One link per message for all clients together; the lag of each can be read at any time. Without
+    the terms, `serve` is ``async for message in subscription: await websocket.send(message)``.
     """
 
-    def __init__(self) -> None:
-        self.topic = Topic[str]("broadcast", sizeof=len)
+    patience = 30.0  # seconds that a client with on_lag="close" may take for one frame
+
+    def __init__(self, limit: int | None = None) -> None:
+        self.topic = Topic[str]("broadcast", limit=limit, sizeof=len)
         self.arrivals = 0
 
     async def serve(self, websocket: ServerConnection) -> None:
         self.arrivals += 1
-        name = _name_in_path(websocket) or f"client {self.arrivals}"
-        async with self.topic.subscribe(name=name) as subscription:
-            async for message in subscription:
-                await websocket.send(message)
+        path, _, query = (websocket.request.path if websocket.request else "").partition("?")
+        try:
+            terms = Terms.of(query)
+            subscription = self.topic.subscribe(
+                name=_printable(unquote(path.strip("/"))) or f"client {self.arrivals}",
+                max_lag=terms.max_lag,
+                on_lag=terms.on_lag,
+            )
+        except ValueError as error:
+            # A reason has room for 123 bytes.
+            await websocket.close(1008, str(error).encode()[:123].decode(errors="ignore"))
+            return
+        joined = self.topic.published
+        # Who reads nothing at all never comes to its next message, and never learns of its lag.
+        patience = self.patience if terms.on_lag == "close" else None
+        code = 1000  # normal closure
+        try:
+            code = await _relay(subscription, terms.read, websocket, patience)
+        finally:  # also if this is cancelled because the client asked to leave
+            account = Account.of(subscription, joined)
+            subscription.close()  # before waiting: for this client nothing is to be kept any more
+            await _close(websocket, code, account, patience)
 
     async def broadcast(self, message: str) -> None:
         self.topic.publish(message)
@@ -230,10 +252,41 @@ class Driftline(Pattern):
         ]
 
 
-def _name_in_path(websocket: ServerConnection) -> str:
-    """The name that a client gives itself: "ada" for ``ws://localhost:8765/ada``."""
-    path = websocket.request.path if websocket.request else ""
-    name = unquote(path.partition("?")[0].strip("/"))
+async def _relay(
+    subscription: Subscription[str], read: str, websocket: ServerConnection, patience: float | None
+) -> int:
+    """Send what is published until its end, or until the client is too slow; return which."""
+    frames: AsyncIterator[Any] = subscription
+    if read == "latest":
+        frames = subscription.latest()
+    elif read == "batches":
+        frames = subscription.batches(max_size=100)
+    while True:
+        try:
+            async for frame in frames:
+                async with asyncio.timeout(patience):
+                    await websocket.send("\n".join(frame) if read == "batches" else frame)
+            return 1000
+        except Lagged as lagged:
+            await websocket.send(tell_missed(lagged.missed))
+        except SlowConsumer:
+            return 1013  # try again later
+        except TimeoutError:
+            websocket.transport.abort()
+            return 1013
+
+
+async def _close(
+    websocket: ServerConnection, code: int, account: Account, patience: float | None
+) -> None:
+    try:
+        async with asyncio.timeout(patience):
+            await websocket.close(code, account.write())
+    except TimeoutError:
+        websocket.transport.abort()
+
+
+def _printable(name: str) -> str:
     # It will be printed on our terminal, and it comes from a stranger.
     return "".join(letter for letter in name if letter.isprintable())[:20]
 

@@ -14,9 +14,11 @@ class Row:
     """One client at one moment."""
 
     name: str
+    asked: str  # the query of its address
     received: int
     lag: int | None  # messages; None when the client has left
     lag_seconds: float | None
+    lost: int | None  # missed or skipped
 
 
 class View(Protocol):
@@ -53,12 +55,13 @@ class _Lines:
     def show(self, elapsed: float, phase: str, published: int, rows: Sequence[Row]) -> None:
         if elapsed < self.next:
             return
+        if self.next == 0:
+            names = "".join(f"{row.name:>8}" for row in rows)
+            print(f"                  published  lag:{names}", file=self.output)
         self.next = int(elapsed) + 1
-        lags = "  ".join(f"{row.name}: {_lag(row)}" for row in rows)
+        lags = "".join(f"{'left' if row.lag is None else row.lag:>8}" for row in rows)
         print(
-            f"{elapsed:5.1f} s  {phase:8}  published {published:5}  lag  {lags}",
-            file=self.output,
-            flush=True,
+            f"{elapsed:5.1f} s  {phase:8}{published:>11}      {lags}", file=self.output, flush=True
         )
 
 
@@ -67,7 +70,7 @@ class _Update(Protocol):
 
 
 class _Table:
-    width = 30  # letters of the longest bar
+    width = 24  # letters of the longest bar
 
     def __init__(self, update: _Update) -> None:
         self.update = update
@@ -77,11 +80,15 @@ class _Table:
         from rich.table import Table
 
         table = Table(title=f"{phase}: {published} published in {elapsed:.1f} s")
-        for heading in ("client", "received", "lag"):
+        table.add_column("client", min_width=8)
+        table.add_column("asked for", min_width=24)
+        for heading in ("received", "missed or skipped", "lag"):
             table.add_column(heading, justify="right", min_width=8)
         table.add_column("", min_width=self.width)
         self.most = max(self.most, *(row.lag or 0 for row in rows))
         for row in rows:
             bar = "█" * round(self.width * (row.lag or 0) / self.most)
-            table.add_row(row.name, str(row.received), _lag(row), f"[red]{bar}[/red]")
+            lost = "" if row.lost is None else str(row.lost)
+            asked = row.asked or "-"
+            table.add_row(row.name, asked, str(row.received), lost, _lag(row), f"[red]{bar}[/red]")
         self.update(table, refresh=True)

@@ -16,7 +16,7 @@ from websockets.protocol import State
 
 from driftline import Topic
 from examples.broadcast.lines import follow_lines, publish_from_thread, read_lines
-from examples.broadcast.patterns import PATTERNS, Pattern
+from examples.broadcast.patterns import PATTERNS, Driftline, Pattern
 from examples.broadcast.stamp import stamp
 from examples.broadcast.stopping import stop_signals
 
@@ -30,8 +30,19 @@ examples:
       reads nothing before 4 clients are there, so that all see the same lines; compare with
       another pattern:  python -m examples.broadcast.client ws://127.0.0.1:8765 --clients 4 --slow 1
 
-A client gives itself a name in the path: ws://127.0.0.1:8765/ada
+A client gives itself a name in the path:  ws://127.0.0.1:8765/ada
+With driftline it also chooses, in the query, what happens when it is slow:
+  ?on_lag=skip&max_lag=100     it goes on 100 messages behind; what it misses is counted
+  ?on_lag=raise&max_lag=100    the same, and a message of its own tells it how many it missed
+  ?on_lag=latest&max_lag=100   it goes on with the newest message
+  ?on_lag=close&max_lag=100    it is disconnected, with code 1013
+  ?read=batches                it gets all that is ready, up to 100 messages, in one frame
+  ?read=latest                 it gets the newest message each time, and skips those before
+on_lag goes with each read. Without max_lag only --limit holds; without on_lag it is raise.
+When the server closes, it says what each client received, missed and skipped.
 """
+
+LIMIT = 100_000  # messages
 
 
 class PatternServer:
@@ -57,6 +68,7 @@ class PatternServer:
             port,
             compression=None,  # for short lines it costs more than all the rest
             write_limit=4096,  # bytes: lag shall be seen, not hidden in buffers
+            close_timeout=30,  # seconds: a slow client first reads what is on its way
         )
         try:
             address, chosen_port = server.sockets[0].getsockname()[:2]
@@ -96,14 +108,19 @@ class PatternServer:
                 # place before it waits: whoever waits for clients finds them in place.
                 await self.pattern.serve(websocket)
                 listener.cancel()
-        except* ConnectionClosed:
-            pass  # the client left
+        except* (ConnectionClosed, _Leaves):
+            pass
+
+
+class _Leaves(Exception):
+    """The client asks to be closed, for a driftline client is told then what it did not get."""
 
 
 async def _listen_until_gone(websocket: ServerConnection) -> None:
-    """Ignore what the client says; raise `ConnectionClosed` when it leaves, however quiet it is."""
-    while True:
-        await websocket.recv()
+    """Raise `ConnectionClosed` when the client is gone, however quiet it was, or `_Leaves`."""
+    while await websocket.recv() != "leave":
+        pass
+    raise _Leaves
 
 
 def _keep_little_in_the_kernel(websocket: ServerConnection) -> None:
@@ -146,7 +163,8 @@ async def print_lags(pattern: Pattern, every: float) -> None:
 
 async def run(options: argparse.Namespace, lines: Iterable[str]) -> None:
     """Serve until the clients have all of the input, their time is over, or a signal comes."""
-    pattern = PATTERNS[options.pattern]()
+    driftline = options.pattern == "driftline"
+    pattern = Driftline(options.limit or LIMIT) if driftline else PATTERNS[options.pattern]()
     server = PatternServer(pattern)
     ended = asyncio.Event()
 
@@ -203,8 +221,20 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--timestamp", action="store_true", help="send JSON: number, time and text of each line")
     add("--wait-for", type=int, default=0, metavar="N", help="read nothing before N clients came")
     add("--grace", type=float, default=30, metavar="S", help="seconds for clients to take the rest")
+    add(
+        "--limit",
+        type=int,
+        metavar="N",
+        help="messages kept at most for clients that are behind, so that memory is bounded; only "
+        f"with driftline (default: {LIMIT})",
+    )
     add("--report", type=float, default=1, metavar="S", help="seconds between two reports of lag")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.limit is not None and options.pattern != "driftline":
+        parser.error(f"--limit is for driftline; {options.pattern} has none")
+    if options.limit is not None and options.limit < 1:
+        parser.error(f"--limit is a number of messages, 1 or more, not {options.limit}")
+    return options
 
 
 def main() -> str | None:

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from examples.broadcast.client import connect_as
+from examples.broadcast.client import connect_as, receive_all
+from examples.broadcast.demo import SLOW
 from examples.broadcast.patterns import PATTERNS, Driftline, Naive, Queue
-from examples.broadcast.report import Received, percentile
+from examples.broadcast.report import Received, percentile, report
 from examples.broadcast.server import PatternServer
 from examples.broadcast.stamp import stamp
+from examples.broadcast.terms import Account, read_account
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosedOK
@@ -196,6 +198,192 @@ def test_a_client_names_itself_in_the_path_but_cannot_write_to_our_terminal() ->
     run(main())
 
 
+# How a slow client is treated.
+
+
+async def burst(pattern: Driftline, query: str, *, early: int = 0) -> Received:
+    """What one client gets of 250 messages that are broadcast at once."""
+    server = PatternServer(pattern)
+    received = Received("ada", query)
+    async with server.listen("127.0.0.1", 0) as url:
+        for number in range(early):
+            await pattern.broadcast(stamp(-number, "before the client came"))
+        client = await connect_as(f"{url}?{query}", "ada", slow=True)
+        reading = asyncio.create_task(receive_all(client, received))
+        await server.wait_for_clients(1)
+        for number in range(250):  # without waiting once, so that no client can follow
+            await pattern.broadcast(stamp(number, "x" * 100))
+        pattern.finish()
+        await reading
+    return received
+
+
+@pytest.mark.parametrize(
+    ("query", "numbers", "told", "account"),
+    [
+        ("", range(250), [], Account(250, 0, 0, 0, 250)),
+        ("on_lag=close", range(250), [], Account(250, 0, 0, 0, 250)),  # never behind any limit
+        ("on_lag=skip&max_lag=100", range(150, 250), [], Account(100, 150, 0, 0, 250)),
+        ("max_lag=100", range(150, 250), [150], Account(100, 150, 0, 0, 250)),
+        ("on_lag=raise&max_lag=100", range(150, 250), [150], Account(100, 150, 0, 0, 250)),
+        ("on_lag=latest&max_lag=100", [249], [], Account(1, 249, 0, 0, 250)),
+        ("on_lag=close&max_lag=100", [], [], Account(0, 150, 0, 100, 250)),
+        ("read=latest", [249], [], Account(1, 0, 249, 0, 250)),
+        ("read=latest&max_lag=100", [249], [150], Account(1, 150, 99, 0, 250)),
+        ("read=batches", range(250), [], Account(250, 0, 0, 0, 250)),
+        ("read=batches&max_lag=100", range(150, 250), [150], Account(100, 150, 0, 0, 250)),
+    ],
+)
+def test_a_slow_client_is_treated_as_it_asked_and_told_what_it_missed(
+    query: str, numbers: Sequence[int], told: list[int], account: Account
+) -> None:
+    ended = []
+
+    async def main() -> None:
+        received = await burst(Driftline(), query, early=7)
+        assert received.numbers == [*numbers]
+        assert received.told == told
+        assert received.account == account
+        assert received.adds_up
+        code = 1013 if account.lag else 1000
+        assert received.ending == f"closed by the server: {code}"
+        ended.append(True)
+
+    run(main())
+    assert ended
+
+
+def test_batches_are_frames_of_several_messages() -> None:
+    async def main() -> None:
+        pattern = Driftline()
+        server = PatternServer(pattern)
+        async with (
+            server.listen("127.0.0.1", 0) as url,
+            connect(f"{url}?read=batches", proxy=None) as client,
+        ):
+            await server.wait_for_clients(1)
+            for number in range(250):
+                await pattern.broadcast(str(number))
+            pattern.finish()
+            frames = [frame async for frame in client if isinstance(frame, str)]
+        assert [len(frame.split("\n")) for frame in frames] == [100, 100, 50]
+        assert "\n".join(frames).split("\n") == [str(number) for number in range(250)]
+
+    run(main())
+
+
+@pytest.mark.parametrize("query", ["", "on_lag=skip", "read=latest", "on_lag=close"])
+def test_the_limit_of_the_topic_holds_for_every_client(query: str) -> None:
+    async def main() -> None:
+        received = await burst(Driftline(limit=16), query)
+        assert received.account
+        assert received.account.missed >= 230
+        assert received.account.published == 250
+        assert received.adds_up
+        assert sum(received.told) == (0 if "on_lag" in query else received.account.missed)
+
+    run(main())
+
+
+def test_a_slow_client_misses_again_and_again_and_it_adds_up() -> None:
+    async def main() -> None:
+        pattern = Driftline()
+        server = PatternServer(pattern)
+        received = Received("ada")
+        async with server.listen("127.0.0.1", 0) as url:
+            client = await connect_as(f"{url}?max_lag=10", "ada", slow=True)
+            await server.wait_for_clients(1)
+            while len(received.told) < 3:
+                for _ in range(50):
+                    await pattern.broadcast(stamp(pattern.topic.published, "x" * 1000))
+                received.take(await client.recv())
+            pattern.finish()
+            await receive_all(client, received)
+        assert received.adds_up
+        assert received.account
+        assert received.account.missed == sum(received.told)
+        assert received.missed <= sum(received.told)  # gaps before its first it cannot see
+        assert received.account.published == pattern.topic.published
+
+    run(main())
+
+
+def test_a_client_to_be_disconnected_that_reads_nothing_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without patience it never comes to its next message, so nobody would notice its lag."""
+
+    async def main() -> None:
+        pattern = Driftline()
+        pattern.patience = 0.05
+        one_left = asyncio.Event()
+        serve = pattern.serve
+
+        async def watched(websocket: ServerConnection) -> None:
+            await serve(websocket)
+            one_left.set()
+
+        monkeypatch.setattr(pattern, "serve", watched)
+        server = PatternServer(pattern)
+        async with server.listen("127.0.0.1", 0) as url:
+            client = await connect_as(f"{url}?on_lag=close&max_lag=9999", "ada", slow=True)
+            patient = await connect_as(f"{url}?max_lag=9999", "bob", slow=True)
+            await server.wait_for_clients(2)
+            ada, bob = pattern.topic.subscriptions()
+            for _ in range(1000):
+                await pattern.broadcast("x" * 1000)
+            await one_left.wait()
+            assert (ada.closed, bob.closed) == (True, False)
+            for _ in range(1000):
+                await patient.recv()
+            pattern.finish()
+            received = Received("ada")
+            await receive_all(client, received)
+            assert received.ending == "cut off by the server"
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("on_lag=drop", "on_lag is one of 'raise', 'skip', 'latest', 'close', not 'drop'"),
+        (
+            "max_lag=0",
+            "max_lag is a number of messages greater than 0, or None for no limit, not 0",
+        ),
+        ("max_lag=many", "max_lag is a number of messages, not 'many'"),
+        ("max_lag=", "max_lag is a number of messages, not ''"),
+        ("max_lag=-1", "max_lag is a number of messages, not '-1'"),
+        ("read=newest", "read is one of 'all', 'batches', 'latest', not 'newest'"),
+        ("onlag=skip", "ask for read, on_lag or max_lag, not 'onlag'"),
+        ("read=" + 99 * "%C3%BC", f"read is one of 'all', 'batches', 'latest', not '{37 * 'ü'}"),
+        ("max_lag=" + 4999 * "9", "Exceeds the limit"),
+    ],
+)
+def test_a_client_that_asks_for_nonsense_is_told_why_it_is_refused(query: str, said: str) -> None:
+    async def main() -> None:
+        async with (
+            PatternServer(Driftline()).listen("127.0.0.1", 0) as url,
+            connect(f"{url}?{query}", proxy=None) as client,
+        ):
+            await client.wait_closed()
+            assert client.close_code == 1008
+            assert client.close_reason
+            assert client.close_reason.startswith(said)
+
+    run(main())
+
+
+def test_an_account_fits_into_the_reason_of_a_close() -> None:
+    account = Account(*5 * [10**12 - 1])
+    assert len(account.write().encode()) <= 123
+    assert read_account(account.write()) == account
+    for other in ("", "going away", "{}", "[1]", '{"received": 1}', account.write()[:-1]):
+        assert read_account(other) is None
+    assert read_account(account.write().replace("999999999999", '"9"')) is None
+
+
 # The server program.
 
 
@@ -214,6 +402,26 @@ def test_driftline_prints_lag_as_it_grows_and_as_it_is_worked_off() -> None:
             server.stdin.close()
             assert await read_to_end(client) == []
             assert await server.wait() == 0
+
+    run(main())
+
+
+def test_server_keeps_no_more_than_its_limit_and_tells() -> None:
+    async def main() -> None:
+        async with program(
+            "server", "driftline", "--port=0", "--wait-for=1", "--report=0.05", "--limit=16"
+        ) as server:
+            assert server.stdin is not None
+            client = await connect_as(await url_of(server), "ada", slow=True)
+            server.stdin.write(2000 * (b"y" * 999 + b"\n"))
+            server.stdin.close()
+            await line_with(server, r"^lag: ada 1[5-9]\d\d ")  # almost all, and it reads nothing
+            received = Received("ada")
+            await receive_all(client, received)
+            assert received.adds_up
+            assert received.account
+            assert received.account.published == 2000
+            assert received.account.missed == sum(received.told) > 1400
 
     run(main())
 
@@ -292,6 +500,8 @@ def test_a_client_that_never_reads_is_cut_off_after_the_grace() -> None:
     [
         ("server", ["naive", "--follow=no/such/file"], "cannot follow no/such/file: No such file"),
         ("server", ["naive", "--port=99999"], "cannot listen on 127.0.0.1:99999"),
+        ("server", ["naive", "--limit=5"], "--limit is for driftline; naive has none"),
+        ("server", ["driftline", "--limit=0"], "--limit is a number of messages, 1 or more, not 0"),
         ("client", ["http://127.0.0.1:80"], "not a WebSocket URL"),
         ("client", ["ws://127.0.0.1:80", "--slow=2"], "--slow 2 does not fit --clients 1"),
     ],
@@ -340,6 +550,87 @@ def test_client_prints_percentiles_and_what_each_missed() -> None:
     run(main())
 
 
+def test_client_prints_what_the_server_says_it_missed_and_that_it_adds_up() -> None:
+    async def main() -> None:
+        pattern = Driftline()
+        server = PatternServer(pattern)
+        query = "on_lag=raise&max_lag=100"
+        async with (
+            server.listen("127.0.0.1", 0) as url,
+            program(
+                "client", f"{url}?{query}", "--clients=2", "--slow=1", "--slow-delay=0.001"
+            ) as client,
+        ):
+            await server.wait_for_clients(2)
+            for number in range(250):
+                await pattern.broadcast(stamp(number, ""))
+            pattern.finish()
+            output = (await client.communicate())[0].decode()
+        for name in ("fast 1", "slow 1"):
+            figures = " +".join(map(str, (100, 150, 0, 0, 250, 250)))
+            row = rf"^{name} +{re.escape(query)} +{figures} +told 1 times: 150$"
+            assert re.search(row, output, re.MULTILINE), output
+        assert "It adds up" in output
+
+    run(main())
+
+
+def test_what_the_server_says_it_missed_is_not_said_again() -> None:
+    received = Received("ada")
+    for number in (1, 5):
+        received.take(stamp(number, ""))
+    assert "ada missed 3: 2-4" in [*report([received])]
+    received.account = Account(2, 3, 0, 0, 5)
+    assert not any("2-4" in line for line in report([received]))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals between processes")
+@pytest.mark.parametrize(
+    "how", [["--messages=5"], ["--seconds=0.5", "--slow-delay=99"], ["--slow-delay=99"]]
+)
+def test_a_client_that_leaves_is_told_what_it_missed_until_then(
+    how: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        pattern = Driftline()
+        server = PatternServer(pattern)
+        async with (
+            server.listen("127.0.0.1", 0) as url,
+            program("client", f"{url}?max_lag=5", "--slow=1", *how) as client,
+        ):
+            await line_with(client, "1 clients connected")
+            for number in range(100):
+                await pattern.broadcast(stamp(number, ""))
+            if how == ["--slow-delay=99"]:
+                client.send_signal(signal.SIGINT)
+            output = (await client.communicate())[0].decode()
+            assert re.search(r"max_lag=5 +5 +95 +0 +0 +100 +100 +told 1 times", output), output
+            assert client.returncode == 0
+        assert not caplog.records, "to leave is no failure of the server"
+
+    run(main())
+
+
+def test_client_says_why_it_was_refused() -> None:
+    async def main() -> None:
+        async with (
+            PatternServer(Driftline()).listen("127.0.0.1", 0) as url,
+            program("client", f"{url}?read=newest") as client,
+        ):
+            output = (await client.communicate())[0].decode()
+            assert 'fast 1: closed by the server: 1008 "read is one of' in output
+
+    run(main())
+
+
+def test_an_account_that_does_not_add_up_is_shown() -> None:
+    received = Received("ada", account=Account(2, 1, 0, 0, 3))
+    received.take("only one")
+    assert "DOES NOT ADD UP: ada" in [*report([received])]
+    received.take("and another")
+    assert "DOES NOT ADD UP: ada" not in [*report([received])]
+
+
 @pytest.mark.parametrize("limit", ["--messages=2", "--seconds=0.5"])
 def test_clients_leave_when_told(limit: str) -> None:
     async def main() -> None:
@@ -377,12 +668,22 @@ def test_disorder_and_gaps_are_told_apart() -> None:
 def test_demo_ends_by_itself_and_its_summary_adds_up() -> None:
     result = run_to_end("demo", "--seconds=3")
     assert result.returncode == 0, result.stderr
-    found = re.search(r"^published (\d+)$", result.stdout, re.MULTILINE)
+    found = re.search(
+        r"^published (\d+); slow was at most (\d+) behind$", result.stdout, re.MULTILINE
+    )
     assert found, result.stdout
-    for name in ("fast 1", "fast 2", "fast 3", "slow"):
-        assert re.search(
-            rf"^{name} +received {found[1]}: all, in order, ", result.stdout, re.MULTILINE
-        ), result.stdout
-    worst = re.search(r"^slow .* at most (\d+) behind$", result.stdout, re.MULTILINE)
-    assert worst, result.stdout
-    assert int(worst[1]) > 50, "the slow client's lag is seen here, not hidden in buffers"
+    published = found[1]
+    assert int(found[2]) > 50, "the slow client's lag is seen here, not hidden in buffers"
+    rows = dict[str, list[int]]()
+    for row in re.finditer(
+        r"^(\w+(?: \d)?) +\S+" + 6 * r" +(\d+)" + r"\b", result.stdout, re.MULTILINE
+    ):
+        name, *figures = row.groups()
+        rows[name] = [int(figure) for figure in figures]
+    assert list(rows) == ["fast 1", "fast 2", *SLOW], result.stdout
+    for name, (received, missed, skipped, lag, total, present) in rows.items():
+        assert received + missed + skipped + lag == total == present, name
+        assert (present == int(published)) or name == "close"
+        assert (missed > 0) is (name in {"skip", "raise", "latest", "close"}), name
+        assert (skipped > 0) is (name == "newest"), name
+    assert "It adds up" in result.stdout
