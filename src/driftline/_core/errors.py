@@ -11,7 +11,7 @@ class _TooSlow(Exception):
     def __init__(self, missed: int, topic: str, subscription: str | None) -> None:
         super().__init__(missed, topic, subscription)
         self.missed = missed
-        """The number of messages missed in this gap."""
+        """The number of messages missed in this gap; not those that could still be had."""
         self.topic = topic
         """The name of the topic."""
         self.subscription = subscription
@@ -28,14 +28,19 @@ class _TooSlow(Exception):
 class Lagged(_TooSlow):
     """A reader was too slow and has missed messages; its subscription goes on behind the gap.
 
-    Raised once for each gap, in place of the first message after it, if `on_lag` is "raise".
+    Raised once for each gap, in place of the first message after it, if `on_lag` is "raise". It
+    ends an `async for`; to read on, begin the loop again with the same subscription.
     """
 
     _then = "it can be read on"
 
 
 class SlowConsumer(_TooSlow):
-    """A reader was too slow, and its subscription was closed, because `on_lag` is "close"."""
+    """A reader was too slow, and its subscription was closed, because `on_lag` is "close".
+
+    Like all that depends on lag, it is found out when the reader reads. One that is stuck elsewhere,
+    as in sending to a client that does not receive, is found by `Topic.watch_lag`.
+    """
 
     _then = "it was closed"
 
