@@ -38,8 +38,8 @@ class Lagged(_TooSlow):
 class SlowConsumer(_TooSlow):
     """A reader was too slow, and its subscription was closed, because `on_lag` is "close".
 
-    Like all that depends on lag, it is found out when the reader reads. One that is stuck elsewhere,
-    as in sending to a client that does not receive, is found by `Topic.watch_lag`.
+    Like all that depends on lag, this is found out when the reader reads. One that is stuck
+    elsewhere, as in sending to a client that does not receive, is found by `Topic.watch_lag`.
     """
 
     _then = "it was closed"
