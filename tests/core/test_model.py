@@ -14,6 +14,7 @@ import gc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import inf
+from threading import Timer
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -37,8 +38,9 @@ from driftline._core.link import Gap
 LARGEST = 9  # bytes
 KEYS = 3
 MOST = 6  # readers
+PATIENCE = 10.0  # seconds, after which a test has failed
 LONG = 1e6  # seconds
-EXAMPLES = 150
+EXAMPLES = 300
 STEPS = 40
 
 BLOCKED = "nothing is there, and the topic is open"
@@ -132,20 +134,22 @@ def outcome(read: Callable[[], Any]) -> Any:
         StopAsyncIteration,
         TimeoutError,
         asyncio.CancelledError,
+        asyncio.InvalidStateError,  # waits for ever
+        anyio.ClosedResourceError,  # likewise
     ) as error:
         return type(error)
 
 
 counts = st.sampled_from([1, 1, 2, 3, 5, 8, 20, 70])
-sizes = st.integers(0, LARGEST)
-limits = st.sampled_from([None, 1, 2, 3, 7, 16, 33, 64, 100])
+sizes = st.sampled_from([0, 1, 1, 5, LARGEST])
+limits = st.sampled_from([None, 1, 2, 3, 7, 16, 33, 64])
 byte_limits = st.sampled_from([None, None, 1, 10, 64, 200, 500])
 replays = st.sampled_from([0, 0, 1, 5, 30])
 which = st.integers(0, MOST - 1)
 tolerances = st.builds(
     Tolerance,
     st.sampled_from([None, None, None, 1, 2, 10, 40]),
-    st.sampled_from([None, None, None, 1, 5, 50]),
+    st.sampled_from([None, None, None, 1, 5, 10]),
     st.sampled_from(["raise", "skip", "latest", "close"]),
 )
 
@@ -297,6 +301,7 @@ class Model(RuleBasedStateMachine):
         self.topic.publish_many(self.next_payload(size, n) for n, size in enumerate(sizes))
         self.has_published(*sizes)
 
+    @precondition(lambda machine: machine.published > machine.changed + 50)
     @rule(limit=limits, size=byte_limits)
     def change_limits(self, limit: int | None, size: int | None) -> None:
         if limit is not None and limit < self.replay:
@@ -465,7 +470,10 @@ class Model(RuleBasedStateMachine):
     ) -> tuple[Callable[[], Any], type[Exception]]:
         """Return how to read, and what that raises at the end."""
         if way == "one" and how != "task":
-            one = {"nowait": subscription.receive_nowait, "blocking": subscription.receive_blocking}
+            one = {
+                "nowait": subscription.receive_nowait,
+                "blocking": lambda: subscription.receive_blocking(PATIENCE),
+            }
             return one[how], anyio.EndOfStream
         views: dict[str, Callable[[], Any]] = {
             "one": lambda: subscription,
@@ -476,11 +484,21 @@ class Model(RuleBasedStateMachine):
         }
         view = views[way]()
         if how != "task":
-            return lambda: next(view), StopIteration
+
+            def step_blocking() -> Any:
+                giving_up = Timer(PATIENCE, subscription.close)
+                giving_up.start()
+                try:
+                    return next(view)
+                finally:
+                    giving_up.cancel()
+                    giving_up.join()  # it refers to the subscription
+
+            return step_blocking, StopIteration
 
         async def ended() -> asyncio.Task[Any]:
             task = self.loop.create_task(step())
-            await asyncio.wait([task])
+            await asyncio.wait([task], timeout=PATIENCE)
             return task
 
         async def step() -> Any:
