@@ -22,7 +22,7 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from driftline import Subscription, Topic
+from driftline import Lagged, Position, PositionLost, SlowConsumer, Subscription, Topic
 
 PATIENCE = 30.0  # seconds, after which a test has failed
 SLICE = 1_000  # messages that are freed in one turn of an event loop at most
@@ -833,3 +833,41 @@ async def test_p9_d7_a_reader_that_publishes_what_it_reads_can_be_timed_out(
         await echo()
     assert scope.cancelled_caught
     assert subscription.lag == 1 or subscription.received == topic.published
+
+
+# An error that is kept, with its traceback, keeps no messages.
+
+
+@pytest.mark.parametrize("on_lag", ["raise", "close"])
+@pytest.mark.parametrize("in_task", [True, False])
+@pytest.mark.parametrize("received", [0, 1])
+async def test_p7_whoever_keeps_the_error_of_a_slow_reader_keeps_no_message(
+    on_lag: str, in_task: bool, received: int
+) -> None:
+    topic = Topic[Payload]("topic")
+    subscription = topic.subscribe(max_lag=3, on_lag=on_lag)
+    for _ in range(received):  # otherwise the next would be a checkpoint, which lets go of it
+        publish(topic, 1)
+        await subscription.receive()
+    references = publish(topic, 5)
+    with pytest.raises((Lagged, SlowConsumer)) as caught:
+        await subscription.receive() if in_task else subscription.receive_nowait()
+    subscription.close()
+    assert alive(references) == 0
+    assert caught.value.missed == 2
+
+
+@pytest.mark.parametrize("replay", [0, 2])
+@pytest.mark.parametrize("seq", [0, 100])
+def test_p7_whoever_keeps_the_error_of_a_lost_position_keeps_no_message(
+    replay: int, seq: int
+) -> None:
+    topic = Topic[Payload]("topic", replay=replay)
+    subscription = topic.subscribe()
+    publish(topic, 5)
+    with pytest.raises(PositionLost) as caught:
+        topic.subscribe(since=Position(subscription.position.epoch, seq))
+    subscription.close()
+    references = publish(topic, 5)
+    assert alive(references) == replay
+    assert caught.value.missed == (None if seq else 5 - replay)

@@ -11,4 +11,5 @@
 8. `senders`: publishing that waits for the slowest
 9. `visible`, `watch`, `message`, `statistics`, `errors`, `report`: what can be learned
 10. `checks`: what callers may give
+11. `invariants`: what the essays promise, as a function that tests call after every step
 """

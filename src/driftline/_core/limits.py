@@ -85,7 +85,8 @@ class Limits:
             passed = Hold(gap.kept)
             gap.kept = kept
             let_go(passed)
-        if getrefcount(kept) > _HELD_BY_ONE + (gap is not None):
+        replayed = topic._replay is not None and topic._replay.cut(kept)
+        if getrefcount(kept) > _HELD_BY_ONE + (gap is not None) + replayed:
             self._cut_before(kept, Gap(kept) if gap is None else gap, topic)
 
     def _cut_before(self, kept: Milestone[Any], gap: Gap, topic: Topic[Any]) -> None:
@@ -160,7 +161,7 @@ class Limited:
             checked_limit("limit_bytes", size, whole="bytes", sizeof=self._sizeof),
             checked_limit("limit_seconds", seconds),
         )
-        if self._replay is not None and self._replay.messages > limits[0]:
+        if self._replay is not None and limits[0] < self._replay.messages < inf:
             raise ValueError(
                 f"replay keeps {self._replay.messages:g} messages, so limit must be at least that"
             )

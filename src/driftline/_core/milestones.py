@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from math import inf
 from typing import Any, Final
 from weakref import ref
@@ -66,11 +66,19 @@ class Milestones:
             return Milestone()
         return link
 
-    def links(self, count: int) -> list[Link[Any]]:
-        """Return `count` new links, with milestones among them and at the end."""
+    def links(self, sizes: Sequence[int], count: int) -> list[Link[Any]]:
+        """Return new links for so many messages, with milestones among them and at the end."""
         links: list[Link[Any]] = [Link() for _ in range(count)]
-        for n in range(self.apart - 1, count, self.apart):
+        # With a limit the first is one, because those before these messages may be as far back.
+        for n in range(self.apart - 1 if self.apart == APART else 0, count, self.apart):
             links[n] = Milestone()
+        if self._bytes_apart < inf:
+            passed = 0
+            for n, size in enumerate(sizes):
+                passed += size
+                if passed >= self._bytes_apart:
+                    links[n] = Milestone()
+                    passed = 0
         links[-1] = Milestone()
         return links
 

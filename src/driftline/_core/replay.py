@@ -2,7 +2,7 @@
 
 It is nothing but one more place in the chain, so many messages or seconds back, which every message
 moves on. Who subscribes with a replay starts there, or nearer, and reads the same links as all
-others: no copy, no gap, no message twice.
+others: no copy, no gap, no message twice. What the limits of the topic cut off is not kept either.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from driftline._core.checks import checked_count, checked_limit
 from driftline._core.hold import Hold
-from driftline._core.link import Link
+from driftline._core.link import Link, Milestone
+from driftline._core.parking import let_go
 
 if TYPE_CHECKING:
     from driftline._core.topic import Topic
@@ -48,6 +49,17 @@ class Replay:
             seq += 1
             link = following
             self.place = (link, seq)
+
+    def cut(self, kept: Milestone[Any]) -> bool:
+        """Let go of what is before a milestone, and return whether there was something."""
+        link, seq = self.place
+        if seq >= kept.seq:
+            return False
+        passed = Hold(link)
+        del link
+        self.place = (kept, kept.seq)
+        let_go(passed)
+        return True
 
     def __del__(self) -> None:
         hold = Hold(self.place[0])

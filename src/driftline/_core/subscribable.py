@@ -130,6 +130,7 @@ def _place_of(position: Position, topic: Topic[Any]) -> tuple[Hold, int]:
         raise PositionLost(f"the position {position} is of another topic, or of an earlier run")
     link, published = topic._end
     if position.seq > published:
+        del link  # S3
         raise PositionLost(f"the position {position} is ahead of the {published} messages so far")
     found = [(Hold(link), published)]
     if topic._replay is not None:
@@ -143,4 +144,5 @@ def _place_of(position: Position, topic: Topic[Any]) -> tuple[Hold, int]:
         if number <= position.seq:
             return topic._limits.seek(start, number, lambda _, n: n < position.seq)
     missed = min(number for _, number in found) - position.seq
+    del found, start, place  # S3
     raise PositionLost(f"the position {position} is too far back", missed)

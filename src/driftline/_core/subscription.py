@@ -102,9 +102,10 @@ class Subscription(Tolerant[T], ObjectReceiveStream[T]):
         link = self._link
         following = link.next
         if not following or not self._received & self._mask:
-            del link  # S3
+            ready = None if following is None else bool(following)
+            del link, following  # S3
             waiter = self._waiter
-            if following is None and waiter.loop is running_loop() and not self._reading:
+            if ready is None and waiter.loop is running_loop() and not self._reading:
                 self._reading = True
                 try:
                     parking = waiter.parking
@@ -123,8 +124,7 @@ class Subscription(Tolerant[T], ObjectReceiveStream[T]):
                     raise
                 finally:
                     self._reading = False
-            elif not following or not self._received & EVERY:
-                del following
+            elif not ready or not self._received & EVERY:
                 yield from waiter.wait(self)
             if not self._link.next or not self._mask:
                 while not self._has_next(StopAsyncIteration):
@@ -344,10 +344,10 @@ class Subscription(Tolerant[T], ObjectReceiveStream[T]):
         following = self._link.next  # read once: it may change at any moment
         if following is END:
             raise self._end(regular)
-        if following is not None and (not following or self._untold or not self._mask):
-            self._keep_up()
-            return bool(self._link.next) or self._has_next(regular)
-        return following is not None
+        if following is None or (following and not self._untold and self._mask):
+            return following is not None
+        del following  # S3
+        return self._keep_up() or self._has_next(regular)
 
     def _end(self, regular: type[Exception] = anyio.EndOfStream) -> Exception:
         """Return what to raise at the end: `regular`, unless there is a reason for another."""

@@ -94,10 +94,12 @@ class Tolerant(Visible[T], Generic[T]):
     def on_lag(self, on_lag: str) -> None:
         self._on_lag = checked_choice("on_lag", on_lag, ON_LAG)
 
-    def _keep_up(self) -> None:
-        """Pass over what cannot be had any more or is more than tolerated; tell what was missed."""
-        gap = self._link.next
-        if isinstance(gap, Gap) or self._mask == 0:
+    def _keep_up(self) -> bool:
+        """Pass over what cannot be had any more or is more than tolerated; tell what was missed.
+
+        Return whether there is a message then.
+        """
+        if isinstance(self._link.next, Gap) or self._mask == 0:  # in no variable: S3
             self._miss()
         if self._untold:
             missed, self._untold = self._untold, 0
@@ -106,6 +108,7 @@ class Tolerant(Visible[T], Generic[T]):
             if self._on_lag == "close":
                 self.close()
                 raise SlowConsumer(missed, self._topic.name, self._name)
+        return bool(self._link.next)
 
     def _miss(self) -> None:
         end, published = self._topic._end

@@ -158,7 +158,7 @@ class Topic(Subscribable[T], Limited, Sending[T]):
         if not collected:
             return self._refuse_if_closed()
         sizes = [checked_size(self._sizeof, value) for value in collected] if self._sizeof else []
-        links = self._limits.milestones.links(len(collected))
+        links = self._limits.milestones.links(sizes, len(collected))
         for n, value in enumerate(collected[1:]):
             links[n].value, links[n].next = value, links[n + 1]
         self._append(collected[0], sizes, links)
