@@ -72,6 +72,7 @@ class Subscribable(VisibleTopic[T]):
             checked_limit("max_lag_bytes", max_lag_bytes, whole="bytes", sizeof=self._sizeof),
             checked_choice("on_lag", on_lag, ON_LAG),
         )
+        checked_count("replay", replay, least=0)
         if since is None and not replay and replay_seconds is None:
             return self._subscription(*self._end, name, tolerance)
         hold, seq = _place_before(replay, replay_seconds, since, cast("Topic[T]", self))
@@ -106,7 +107,6 @@ def _place_before(
 
 def _place_back(messages: int, seconds: float | None, topic: Topic[Any]) -> tuple[Hold, int]:
     """Return the link so many messages and seconds back, and the number of messages before it."""
-    checked_count("replay", messages, least=0)
     seconds = checked_limit("replay_seconds", seconds)
     replay = topic._replay
     if replay is None:
@@ -124,6 +124,7 @@ def _place_back(messages: int, seconds: float | None, topic: Topic[Any]) -> tupl
 
 
 def _place_of(position: Position, topic: Topic[Any]) -> tuple[Hold, int]:
+    checked_count("since.seq", position.seq, least=0)
     # It is found if the topic replays it, if a place was parked there or before, or if nothing was
     # published since.
     if position.epoch != topic._epoch:
