@@ -122,8 +122,9 @@ class Subscription(Tolerant[T], ObjectReceiveStream[T]):
                 finally:
                     self._reading = False
             elif not following or not self._received & EVERY:
-                del following
+                following = None
                 yield from waiter.wait(self)
+            following = None  # S3
             if not self._link.next or not self._mask:
                 while not self._has_next(StopAsyncIteration):
                     yield from self._waiter.wait(self)
@@ -342,10 +343,11 @@ class Subscription(Tolerant[T], ObjectReceiveStream[T]):
         following = self._link.next  # read once: it may change at any moment
         if following is END:
             raise self._end(regular)
-        if following is not None and (not following or self._untold or not self._mask):
-            self._keep_up()
-            return bool(self._link.next) or self._has_next(regular)
-        return following is not None
+        if following is None or (following and self._mask and not self._untold):
+            return following is not None
+        del following  # it may be let go of
+        self._keep_up()
+        return bool(self._link.next) or self._has_next(regular)
 
     def _end(self, regular: type[Exception] = anyio.EndOfStream) -> Exception:
         """Return what to raise at the end: `regular`, unless there is a reason for another."""
@@ -372,6 +374,3 @@ class Subscription(Tolerant[T], ObjectReceiveStream[T]):
         if self._closed:
             self._forget()
         return value, time
-
-    def _forget(self) -> None:
-        self._move(Hold(self._link), Hold(CLOSED))

@@ -96,8 +96,8 @@ class Tolerant(Visible[T], Generic[T]):
 
     def _keep_up(self) -> None:
         """Pass over what cannot be had any more or is more than tolerated; tell what was missed."""
-        gap = self._link.next
-        if isinstance(gap, Gap) or self._mask == 0:
+        # Not in a variable: that would free all that is passed over, when this returns.
+        if isinstance(self._link.next, Gap) or self._mask == 0:
             self._miss()
         if self._untold:
             missed, self._untold = self._untold, 0
@@ -151,7 +151,7 @@ class Tolerant(Visible[T], Generic[T]):
             self._forget()
 
     def _forget(self) -> None:
-        raise NotImplementedError
+        self._move(Hold(self._link), Hold(CLOSED))
 
     def close(self) -> None:
         """Stop reading."""
