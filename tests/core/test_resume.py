@@ -122,17 +122,12 @@ def test_a_position_from_the_future_is_lost() -> None:
 
 
 MALFORMED: list[tuple[Any, type[Exception]]] = [
-    *(
-        (text, ValueError)
-        for text in ("", ".", "42", "abc.1", "abcdefgh", "abcdefgh.", "abcdefghi.1")
-    ),
-    *(
-        (text, ValueError)
-        for text in ("abcdefgh.-1", "abcdefgh.01", "abcdefgh.1.0", "abcdefgh.1\n")
-    ),
-    *((text, ValueError) for text in (" abcdefgh.1", "abcdefgh.1e3", "abcdefgh.٣", "abc/efgh.1")),
-    *((text, ValueError) for text in ("abcdefgh.\0", "abcdefgh." + "9" * 20, "x" * 10_000_000)),
-    *((text, TypeError) for text in (b"abcdefgh.1", 1, 0, False, 1.5, ("abcdefgh", 1), [])),
+    *((text, ValueError) for text in ("", ".", "42", "abc.1", "abcdefgh", "abcdefgh.")),
+    *((text, ValueError) for text in ("abcdefghi.1", "abcdefgh.-1", "abcdefgh.01")),
+    *((text, ValueError) for text in ("abcdefgh.1.0", "abcdefgh.1\n", " abcdefgh.1")),
+    *((text, ValueError) for text in ("abcdefgh.1e3", "abcdefgh.\u0663", "abc/efgh.1")),
+    *((text, ValueError) for text in ("abcdefgh.\0", "abcdefgh." + "9" * 20, "x" * 1_000_000)),
+    *((other, TypeError) for other in (b"abcdefgh.1", 1, 0, False, 1.5, ("abcdefgh", 1))),
 ]
 
 

@@ -716,8 +716,8 @@ def test_p1_p2_replay_has_no_gap_and_no_duplicate_while_others_publish() -> None
 async def blocked(topic: Topic[Any], senders: int) -> None:
     """Return when so many senders stand in the queue."""
     with anyio.fail_after(PATIENCE):
-        while len(topic._senders.queue) < senders:
-            await anyio.sleep(0.001)  # noqa: ASYNC110  # nobody else tells
+        while len(topic._senders.queue) < senders:  # noqa: ASYNC110  # nobody tells
+            await anyio.sleep(0.001)
 
 
 async def full(limit: int, **arguments: Any) -> tuple[Topic[Any], Subscription[Any]]:
