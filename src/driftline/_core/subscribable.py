@@ -129,9 +129,9 @@ def _place_of(position: Position, topic: Topic[Any]) -> tuple[Hold, int]:
     # published since.
     if position.epoch != topic._epoch:
         raise PositionLost(f"the position {position} is of another topic, or of an earlier run")
+    if position.seq > topic.published:
+        raise PositionLost(f"the position {position} is ahead of the {topic.published} so far")
     link, published = topic._end
-    if position.seq > published:
-        raise PositionLost(f"the position {position} is ahead of the {published} messages so far")
     found = [(Hold(link), published)]
     if topic._replay is not None:
         link, seq = topic._replay.place
@@ -144,4 +144,5 @@ def _place_of(position: Position, topic: Topic[Any]) -> tuple[Hold, int]:
         if number <= position.seq:
             return topic._limits.seek(start, number, lambda _, n: n < position.seq)
     missed = min(number for _, number in found) - position.seq
+    del found, start, place  # an exception that is kept must not keep what comes
     raise PositionLost(f"the position {position} is too far back", missed)
