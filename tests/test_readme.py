@@ -1,4 +1,4 @@
-"""The programs in the README do what it says."""
+"""The programs in the README and in the documentation do what it says."""
 
 import re
 import socket
@@ -11,6 +11,7 @@ from websockets.sync.client import ClientConnection, connect
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 PROGRAMS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+SLOW_READERS = (Path(__file__).parents[1] / "docs/slow-readers.md").read_text()
 PATIENCE = 20.0
 
 
@@ -23,6 +24,16 @@ def test_the_thirty_lines_print_what_is_printed_beside_them() -> None:
     # How far behind the slow one is depends on the machine, as the README says.
     numbers = re.compile(r"(?<=slow is )\d+")
     assert numbers.sub("50", run.stdout) == printed
+
+
+def test_what_is_said_about_slow_readers_runs() -> None:
+    programs = re.findall(r"```python\n(.*?)```", SLOW_READERS, re.DOTALL)
+    assert len(programs) == 5
+    for program in programs:
+        run = subprocess.run(
+            [sys.executable, "-W", "error", "-c", program], capture_output=True, timeout=60
+        )
+        assert (run.returncode, run.stdout, run.stderr) == (0, b"", b"")
 
 
 def connect_when_there(port: int) -> ClientConnection:

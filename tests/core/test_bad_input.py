@@ -283,3 +283,169 @@ def test_a_key_that_reads_the_subscription_is_told_so() -> None:
     with pytest.raises(RuntimeError, match="latest_by"):
         next(subscription.latest_by(lambda value: subscription.skip(1)))
     assert subscription.lag + subscription.skipped == 10
+
+
+# Limits, replay and resume.
+
+NO_LIMIT: list[tuple[Any, type[Exception]]] = [
+    *((number, ValueError) for number in (0, -1, -(10**400), 10**400)),
+    *((wrong, TypeError) for wrong in list[Any](["10", b"1", True, False, [], 1j, object])),
+]
+NO_COUNT: list[tuple[Any, type[Exception]]] = [
+    *NO_LIMIT,
+    *((wrong, TypeError) for wrong in (1.5, math.nan, math.inf, -math.inf, 0.0)),
+]
+NO_SECONDS: list[tuple[Any, type[Exception]]] = [
+    *NO_LIMIT,
+    *((wrong, ValueError) for wrong in (math.nan, -math.inf, 0.0, -0.0, -0.5)),
+]
+NO_REPLAY: list[tuple[Any, type[Exception]]] = [
+    (-1, ValueError),
+    *((wrong, TypeError) for wrong in list[Any](["10", True, False, None, 1.5, 0.0, math.nan, []])),
+]
+WRONG_LIMITS = [
+    pytest.param(name, wrong, error, id=f"{name}={str(wrong)[:12]}")
+    for name, several in (
+        ("limit", NO_COUNT),
+        ("limit_bytes", NO_COUNT),
+        ("limit_seconds", NO_SECONDS),
+        ("max_lag", NO_COUNT),
+        ("max_lag_bytes", NO_COUNT),
+        ("max_lag_seconds", NO_SECONDS),
+        ("replay", NO_REPLAY),
+        ("replay_seconds", NO_SECONDS),
+        (
+            "on_lag",
+            [(word, ValueError) for word in ("", "drop", "Raise", "raise ", "latest,skip")]
+            + [(word, TypeError) for word in (None, 0, b"raise", True, ("raise",))],
+        ),
+    )
+    for wrong, error in several
+]
+OF_A_TOPIC = ("limit", "limit_bytes", "limit_seconds", "replay", "replay_seconds")
+OF_A_READER = ("replay", "replay_seconds", "max_lag", "max_lag_bytes", "max_lag_seconds", "on_lag")
+
+
+@pytest.mark.parametrize(("name", "wrong", "error"), WRONG_LIMITS)
+def test_a_wrong_limit_is_refused_and_changes_nothing(
+    name: str, wrong: Any, error: type[Exception]
+) -> None:
+    def state() -> list[Any]:
+        found: list[Any] = [
+            topic.limit,
+            topic.limit_bytes,
+            topic.limit_seconds,
+            subscription.max_lag,
+        ]
+        found += [subscription.max_lag_bytes, subscription.max_lag_seconds, subscription.on_lag]
+        return found
+
+    topic = Topic[bytes](
+        limit=50, limit_bytes=500, limit_seconds=500.0, replay=5, replay_seconds=60, sizeof=len
+    )
+    subscription = topic.subscribe(max_lag=40, max_lag_bytes=400, max_lag_seconds=400.0)
+    topic.publish(b"1")
+    before = state()
+    if name in OF_A_TOPIC:
+        with pytest.raises(error, match=f"^{name} is "):
+            Topic(**{name: wrong, "sizeof": len})
+    if name in OF_A_READER:
+        with pytest.raises(error, match=f"^{name} is "):
+            topic.subscribe(**{name: wrong})
+    for owner in (topic, subscription):
+        if hasattr(owner, name):
+            with pytest.raises(error, match=f"^{name} is "):
+                setattr(owner, name, wrong)
+    assert state() == before == [50, 500, 500.0, 40, 400, 400.0, "raise"]
+    assert topic.subscriptions() == [subscription]
+    topic.publish(b"2")
+    assert [subscription.receive_nowait() for _ in range(2)] == [b"1", b"2"]
+
+
+def test_limits_in_bytes_need_sizeof() -> None:
+    topic = Topic[bytes]()
+    subscription = topic.subscribe()
+    with pytest.raises(ValueError, match=r"limit_bytes needs to know sizes.*sizeof"):
+        Topic[bytes](limit_bytes=5)
+    with pytest.raises(ValueError, match="limit_bytes needs to know sizes"):
+        topic.limit_bytes = 5
+    with pytest.raises(ValueError, match="max_lag_bytes needs to know sizes"):
+        topic.subscribe(max_lag_bytes=5)
+    with pytest.raises(ValueError, match="max_lag_bytes needs to know sizes"):
+        subscription.max_lag_bytes = 5
+    assert (topic.limit_bytes, subscription.max_lag_bytes) == (None, None)
+    assert topic.subscriptions() == [subscription]
+
+
+def test_more_replay_than_is_kept_is_refused() -> None:
+    topic = Topic[int](replay=5)
+    with pytest.raises(ValueError, match="keeps 5 messages to replay, fewer than 6"):
+        topic.subscribe(replay=6)
+    for arguments in ({"replay": 1}, {"replay_seconds": 1}):
+        with pytest.raises(ValueError, match=r"nothing to replay; make it with Topic\(replay"):
+            Topic[int]().subscribe(**arguments)  # type: ignore[arg-type]
+    assert not topic.subscriptions()
+
+
+def test_replay_and_limit_must_fit() -> None:
+    with pytest.raises(ValueError, match="replay keeps 11 messages, so limit must be at least"):
+        Topic[int](limit=10, replay=11)
+    topic = Topic[int](limit=10, replay=10)
+    with pytest.raises(ValueError, match="replay keeps 10 messages, so limit must be at least"):
+        topic.limit = 9
+    assert topic.limit == 10
+
+
+def test_since_and_replay_both_say_where_to_begin() -> None:
+    topic = Topic[int](replay=5)
+    position = topic.subscribe().position
+    for arguments in ({"replay": 1}, {"replay_seconds": 1}):
+        with pytest.raises(ValueError, match="give one of them"):
+            topic.subscribe(since=position, **arguments)  # type: ignore[arg-type]
+    assert not topic.subscriptions()
+
+
+async def test_sending_needs_a_limit_that_leaves_room() -> None:
+    for topic, hint in (
+        (Topic[int](), "give the topic a limit"),
+        (Topic[int](limit=5, replay=5), "a limit of at least 6 beside a replay of 5"),
+    ):
+        with pytest.raises(ValueError, match=hint):
+            await topic.send(1)
+        with pytest.raises(ValueError, match=hint):
+            topic.send_blocking(1)
+        assert topic.published == 0
+        assert not topic._senders.queue
+
+
+async def test_sending_what_has_no_size_publishes_nothing() -> None:
+    topic = Topic[Any](limit=5, sizeof=len)
+    with pytest.raises(TypeError, match="len"):
+        await topic.send(1)
+    with pytest.raises(TypeError, match="len"):
+        topic.send_blocking(1)
+    assert topic.published == 0
+    assert not topic._senders.queue
+
+
+async def test_sending_in_a_blocking_way_on_an_event_loop_is_refused() -> None:
+    topic = Topic[int](limit=1)
+    subscription = topic.subscribe()
+    topic.send_blocking(1)  # it does not have to wait
+    with pytest.raises(RuntimeError, match="await"):
+        topic.send_blocking(2)
+    assert not topic._senders.queue
+    assert subscription.lag == 1
+
+
+@pytest.mark.parametrize(
+    ("timeout", "error"), [(math.nan, ValueError), ("1", TypeError)], ids=["nan", "text"]
+)
+def test_a_timeout_of_sending_is_a_number(timeout: Any, error: type[Exception]) -> None:
+    topic = Topic[int](limit=1)
+    subscription = topic.subscribe()
+    topic.publish(1)
+    with pytest.raises(error):
+        topic.send_blocking(2, timeout)
+    assert not topic._senders.queue
+    assert subscription.lag == 1

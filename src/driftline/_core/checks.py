@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import inf, isnan
+from math import inf
+from sys import maxsize
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -50,7 +51,7 @@ def checked_limit(
     wanted = f"{name} is a number of {whole or 'seconds'} greater than 0, or None for no limit"
     if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
         raise TypeError(f"{wanted}, not {value!r}")
-    if isnan(value) or value <= 0:
+    if not 0 < value <= maxsize and value != inf:
         raise ValueError(f"{wanted}, not {value}")
     if sizeof is None:
         raise ValueError(f"{name} needs to know sizes: give the topic a `sizeof`, such as `len`")

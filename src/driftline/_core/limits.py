@@ -161,17 +161,19 @@ class Limited:
             checked_limit("limit_bytes", size, whole="bytes", sizeof=self._sizeof),
             checked_limit("limit_seconds", seconds),
         )
-        if self._replay is not None and limits[0] < self._replay.messages < inf:
-            raise ValueError(
-                f"replay keeps {self._replay.messages:g} messages, so limit must be at least that"
-            )
+        if self._replay is not None:
+            if self._replay.asked > limits[0]:
+                raise ValueError(
+                    f"replay keeps {self._replay.asked} messages, so limit must be at least that"
+                )
+            self._replay.messages = self._replay.asked or limits[0]
         self._limits.set(*limits)
         self._senders.wake()
 
     def _keep(self: Any, marks: list[Mark], now: float) -> None:
         """Keep no more than is to be kept, after a message was linked. With the topic's turn."""
         if self._replay is not None:
-            self._replay.move(self._end[1], now)
+            self._replay.move(self._end[1], now, self._limits.seek)
         if marks:
             self._limits.milestones.add(marks, self._end[0].before, now)
             if self._limits.any:

@@ -45,6 +45,13 @@ class Milestones:
         self._time = 0.0
         self.set_apart()
 
+    def start(self) -> Milestone[Any]:
+        """Return the first link of the chain, which is a milestone."""
+        start: Milestone[Any] = Milestone()
+        start.seq = 0
+        self._marks.append((0, ref(start)))
+        return start
+
     def set_apart(self, messages: float = inf, size: float = inf, seconds: float = inf) -> None:
         """Place them so that twice their distance is at most an eighth of each limit."""
         self._bytes_apart = size / 16
@@ -91,7 +98,10 @@ class Milestones:
         self.due = 0 if self._measured else self._marks[-1][0] + self.apart
 
     def pop(self, far: Far) -> Milestone[Any] | None:
-        """Forget those that are too far back, and return the newest of them that is alive."""
+        """Return the newest alive of those that are too far back, and forget the others.
+
+        It is remembered itself, because whoever stands there is awaited by those who send.
+        """
         newest = None
         while self._marks:
             seq, reference = self._marks[0]
@@ -101,6 +111,8 @@ class Milestones:
                     break
                 newest = milestone
             self._marks.popleft()
+        if newest is not None:
+            self._marks.appendleft((newest.seq, ref(newest)))
         return newest
 
     def seek(self, start: Hold, seq: int, far: Far) -> tuple[Hold, int]:

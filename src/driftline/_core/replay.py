@@ -7,8 +7,8 @@ others: no copy, no gap, no message twice. What the limits of the topic cut off 
 
 from __future__ import annotations
 
-from math import inf
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
 from driftline._core.checks import checked_count, checked_limit
 from driftline._core.hold import Hold
@@ -18,14 +18,17 @@ from driftline._core.parking import let_go
 if TYPE_CHECKING:
     from driftline._core.topic import Topic
 
+_WALK: Final = 1_000  # messages; further than that, the place is looked for
+
 
 class Replay:
     """What one topic keeps. Only who has the topic's turn moves it."""
 
-    __slots__ = ("messages", "place", "seconds")
+    __slots__ = ("asked", "messages", "place", "seconds")
 
-    def __init__(self, link: Link[Any], messages: float, seconds: float) -> None:
-        self.messages = messages
+    def __init__(self, link: Link[Any], asked: int, limit: float, seconds: float) -> None:
+        self.asked = asked  # how many messages, or 0 for all that the topic's limit allows
+        self.messages: float = asked or limit
         self.seconds = seconds
         self.place = (link, 0)  # the first link kept, and the number of messages before it
 
@@ -38,14 +41,25 @@ class Replay:
             raise ValueError(f"replay keeps {messages} messages, so limit must be at least that")
         if not messages and seconds is None:
             return None
-        return cls(topic._end[0], messages or inf, limit)
+        return cls(topic._end[0], messages, topic._limits.messages, limit)
 
-    def move(self, published: int, now: float) -> None:
+    def move(self, published: int, now: float, seek: Callable[..., tuple[Hold, int]]) -> None:
         """Let go of what has become too much or too old."""
+
+        def far(link: Link[Any], seq: int) -> bool:
+            return published - seq > self.messages or now - link.time > self.seconds
+
         link, seq = self.place
-        while (following := link.next) and (
-            published - seq > self.messages or now - link.time > self.seconds
-        ):
+        last = seq + _WALK
+        while (following := link.next) and far(link, seq):
+            if seq == last:  # many have become too old at once
+                del following
+                passed = Hold(link)
+                to, seq = seek(passed, seq, far)
+                del link
+                self.place = (to.link, seq)
+                let_go(passed)
+                return
             seq += 1
             link = following
             self.place = (link, seq)
@@ -64,4 +78,4 @@ class Replay:
     def __del__(self) -> None:
         hold = Hold(self.place[0])
         del self.place
-        hold.free()
+        let_go(hold)

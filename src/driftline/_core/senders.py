@@ -6,21 +6,28 @@ that subscription or after it, and its death is the moment to look again: it die
 counting as soon as that subscription reads on, is closed or is forgotten. (On an interpreter
 without reference counting that is when the garbage collector finds it.)
 
+Somebody else may keep that milestone: a parked place, a replay, a gap. Or there is none, because
+the messages were published under another limit, or none. So the first also looks again every so
+often. That is late, and rare.
+
 Invariants:
 
 N1. `_slowest` is at most the number of any live subscription: these only grow.
 N2. Who waits has looked for room once more after the milestone that it waits for was found alive.
+    The first looks again after `_PAUSE` in any case.
 N3. Whoever leaves the queue wakes the next.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from weakref import ref
 
+import anyio
 from anyio.lowlevel import checkpoint
 
 from driftline._core.checks import checked_size
@@ -32,6 +39,8 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+
+_PAUSE: Final = 0.05  # seconds; the longest that room is not noticed
 
 
 class Senders:
@@ -92,6 +101,11 @@ class Sender:
         self._topic._refuse_if_closed()
         return self._senders.queue[0] is self and self._senders.room(self._topic)
 
+    @property
+    def patience(self) -> float | None:
+        """How many seconds to wait for `heard` at most, before asking again."""
+        return _PAUSE if self._senders.queue[0] is self else None
+
     def leave(self) -> None:
         """Give up the place in the queue."""
         self._senders.queue.remove(self)
@@ -121,7 +135,8 @@ class Sending(Generic[T]):
         try:
             await checkpoint()
             while not sender.may_publish():
-                await sender.heard.receive()
+                with anyio.move_on_after(sender.patience):
+                    await sender.heard.receive()
             self._send(value)
         finally:
             sender.leave()
@@ -137,11 +152,15 @@ class Sending(Generic[T]):
             TimeoutError: there was no room in time; nothing was published.
             RuntimeError: it would have to wait in a thread that runs an event loop.
         """
-        deadline = None if timeout is None else monotonic() + timeout
+        deadline = inf if timeout is None else monotonic() + timeout
         sender = self._sender()
         try:
             while not sender.may_publish():
-                sender.heard.receive_blocking(deadline and deadline - monotonic())
+                rest = min(deadline - monotonic(), _PAUSE)
+                if rest <= 0:
+                    raise TimeoutError("there was no room in time; nothing was published")
+                with suppress(TimeoutError):
+                    sender.heard.receive_blocking(rest)
             self._send(value)
         finally:
             sender.leave()
@@ -154,8 +173,8 @@ class Sending(Generic[T]):
             raise ValueError("send waits while a reader is `limit` behind: give the topic a limit")
         if replay is not None and replay.messages > limits.messages - limits.milestones.apart:
             raise ValueError(
-                f"send needs a limit of at least {replay.messages + limits.milestones.apart:g}, "
-                "because the topic itself keeps messages to replay; or use publish"
+                f"send needs a limit of at least {replay.messages + limits.milestones.apart:g} "
+                f"beside a replay of {replay.messages:g}: give the topic more, or less to replay"
             )
         return Sender(topic, type(topic)("room"))
 

@@ -72,6 +72,7 @@ class Subscribable(VisibleTopic[T]):
             checked_limit("max_lag_bytes", max_lag_bytes, whole="bytes", sizeof=self._sizeof),
             checked_choice("on_lag", on_lag, ON_LAG),
         )
+        checked_count("replay", replay, least=0)
         if since is None and not replay and replay_seconds is None:
             return self._subscription(*self._end, name, tolerance)
         hold, seq = _place_before(replay, replay_seconds, since, cast("Topic[T]", self))
@@ -106,7 +107,6 @@ def _place_before(
 
 def _place_back(messages: int, seconds: float | None, topic: Topic[Any]) -> tuple[Hold, int]:
     """Return the link so many messages and seconds back, and the number of messages before it."""
-    checked_count("replay", messages, least=0)
     seconds = checked_limit("replay_seconds", seconds)
     replay = topic._replay
     if replay is None:
@@ -124,14 +124,14 @@ def _place_back(messages: int, seconds: float | None, topic: Topic[Any]) -> tupl
 
 
 def _place_of(position: Position, topic: Topic[Any]) -> tuple[Hold, int]:
+    checked_count("since.seq", position.seq, least=0)
     # It is found if the topic replays it, if a place was parked there or before, or if nothing was
     # published since.
     if position.epoch != topic._epoch:
         raise PositionLost(f"the position {position} is of another topic, or of an earlier run")
+    if position.seq > topic.published:
+        raise PositionLost(f"the position {position} is ahead of the {topic.published} so far")
     link, published = topic._end
-    if position.seq > published:
-        del link  # S3
-        raise PositionLost(f"the position {position} is ahead of the {published} messages so far")
     found = [(Hold(link), published)]
     if topic._replay is not None:
         link, seq = topic._replay.place
@@ -144,5 +144,5 @@ def _place_of(position: Position, topic: Topic[Any]) -> tuple[Hold, int]:
         if number <= position.seq:
             return topic._limits.seek(start, number, lambda _, n: n < position.seq)
     missed = min(number for _, number in found) - position.seq
-    del found, start, place  # S3
+    del found, start, place  # an exception that is kept must not keep what comes
     raise PositionLost(f"the position {position} is too far back", missed)

@@ -102,10 +102,9 @@ class Subscription(Tolerant[T], ObjectReceiveStream[T]):
         link = self._link
         following = link.next
         if not following or not self._received & self._mask:
-            ready = None if following is None else bool(following)
-            del link, following  # S3
+            del link  # S3
             waiter = self._waiter
-            if ready is None and waiter.loop is running_loop() and not self._reading:
+            if following is None and waiter.loop is running_loop() and not self._reading:
                 self._reading = True
                 try:
                     parking = waiter.parking
@@ -124,8 +123,10 @@ class Subscription(Tolerant[T], ObjectReceiveStream[T]):
                     raise
                 finally:
                     self._reading = False
-            elif not ready or not self._received & EVERY:
+            elif not following or not self._received & EVERY:
+                following = None
                 yield from waiter.wait(self)
+            following = None  # S3
             if not self._link.next or not self._mask:
                 while not self._has_next(StopAsyncIteration):
                     yield from self._waiter.wait(self)
@@ -374,6 +375,3 @@ class Subscription(Tolerant[T], ObjectReceiveStream[T]):
         if self._closed:
             self._forget()
         return value, time
-
-    def _forget(self) -> None:
-        self._move(Hold(self._link), Hold(CLOSED))

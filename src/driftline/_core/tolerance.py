@@ -154,7 +154,7 @@ class Tolerant(Visible[T], Generic[T]):
             self._forget()
 
     def _forget(self) -> None:
-        raise NotImplementedError
+        self._move(Hold(self._link), Hold(CLOSED))
 
     def close(self) -> None:
         """Stop reading."""

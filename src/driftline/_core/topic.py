@@ -109,7 +109,8 @@ class Topic(Subscribable[T], Limited, Sending[T]):
             raise TypeError(f"sizeof takes a function from a value to its bytes, not {sizeof!r}")
         self._name = name
         self._sizeof: Any = sizeof
-        self._end = (Link(), 0)
+        self._limits = Limits()
+        self._end = (self._limits.milestones.start(), 0)
         self._inbox: deque[Entry] = deque()
         self._turn = Turn()
         self._waiting = WaitingRoom()
@@ -119,7 +120,6 @@ class Topic(Subscribable[T], Limited, Sending[T]):
         self._epoch = token_urlsafe(6)
         self._places = Places()
         self._senders = Senders()
-        self._limits = Limits()
         self._replay: Replay | None = None
         self._limit(limit, limit_bytes, limit_seconds)
         self._replay = Replay.of(self, replay, replay_seconds)
