@@ -40,7 +40,7 @@ KEYS = 3
 MOST = 6  # readers
 PATIENCE = 10.0  # seconds, after which a test has failed
 LONG = 1e6  # seconds
-EXAMPLES = 300
+EXAMPLES = 200
 STEPS = 40
 
 BLOCKED = "nothing is there, and the topic is open"
