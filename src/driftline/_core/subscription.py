@@ -124,6 +124,7 @@ class Subscription(Tolerant[T], ObjectReceiveStream[T]):
             elif not following or not self._received & EVERY:
                 del following
                 yield from waiter.wait(self)
+            following = None
             if not self._link.next or not self._mask:
                 while not self._has_next(StopAsyncIteration):
                     yield from self._waiter.wait(self)
@@ -232,12 +233,11 @@ class Subscription(Tolerant[T], ObjectReceiveStream[T]):
         checked_count("n", n, least=0)
         if self._closed:
             raise self._end()
-        first, seq = self._first()
         target = min(self._seq + n, self._topic.published)
-        if target < seq:
+        # No hold on the start may live until the return: it would free all at once.
+        to, reached = self._topic._limits.seek(*self._first(), lambda _, seq: seq < target)
+        if target < reached:  # where messages were cut off
             to, reached = Hold(self._link), target
-        else:
-            to, reached = self._topic._limits.seek(first, seq, lambda _, number: number < target)
         n = reached - self._seq
         self._move(Hold(self._link), to, skipped=n)
         return n
@@ -342,10 +342,11 @@ class Subscription(Tolerant[T], ObjectReceiveStream[T]):
         following = self._link.next  # read once: it may change at any moment
         if following is END:
             raise self._end(regular)
-        if following is not None and (not following or self._untold or not self._mask):
-            self._keep_up()
-            return bool(self._link.next) or self._has_next(regular)
-        return following is not None
+        if following is None or (following and not self._untold and self._mask):
+            return following is not None
+        del following  # what is let go of now must be freed by holds
+        self._keep_up()
+        return bool(self._link.next) or self._has_next(regular)
 
     def _end(self, regular: type[Exception] = anyio.EndOfStream) -> Exception:
         """Return what to raise at the end: `regular`, unless there is a reason for another."""

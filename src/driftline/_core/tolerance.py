@@ -96,8 +96,7 @@ class Tolerant(Visible[T], Generic[T]):
 
     def _keep_up(self) -> None:
         """Pass over what cannot be had any more or is more than tolerated; tell what was missed."""
-        gap = self._link.next
-        if isinstance(gap, Gap) or self._mask == 0:
+        if self._mask == 0 or isinstance(self._link.next, Gap):
             self._miss()
         if self._untold:
             missed, self._untold = self._untold, 0
