@@ -10,7 +10,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
-from . import deliveries, drain, memory, publish_cost, thread_latency
+from . import (
+    deliveries,
+    drain,
+    letting_go,
+    limit_cost,
+    memory,
+    publish_cost,
+    stalled,
+    thread_latency,
+)
 from .measure import ROOT, Table, Track, machine
 
 T = TypeVar("T")
@@ -21,6 +30,9 @@ BENCHMARKS = {
     "memory": memory,
     "thread_latency": thread_latency,
     "drain": drain,
+    "limit_cost": limit_cost,
+    "stalled": stalled,
+    "letting_go": letting_go,
 }
 
 
