@@ -655,6 +655,56 @@ async def test_p9_a_reader_that_waits_frees_what_it_does_not_tolerate_in_slices(
             await checkpoint()
 
 
+async def test_p9_a_replay_frees_what_has_become_too_old_in_slices() -> None:
+    Counted.living = 0
+    topic = Topic[Any]("topic", replay_seconds=1e-9)
+    topic.publish_many([Counted() for _ in range(20_000)])
+    assert Counted.living == 20_000
+    topic.publish(None)
+    assert Counted.living >= 20_000 - 3 * SLICE
+    with anyio.fail_after(PATIENCE):
+        while Counted.living:
+            await checkpoint()
+
+
+async def test_p9_many_milestones_are_forgotten_in_steps_when_a_limit_is_lowered() -> None:
+    Counted.living = 0
+    topic = Topic[Any]("topic", limit=100_000)
+    subscription = topic.subscribe(on_lag="skip")
+    for _ in range(20_000):
+        topic.publish(Counted())
+    marks = topic._limits.milestones._marks
+    assert len(marks) == 625
+    topic.limit = 100
+    topic.publish(Counted())
+    assert len(marks) > 300
+    with anyio.fail_after(PATIENCE):
+        while Counted.living > 164:  # the limit, and twice the distance when they were placed
+            await checkpoint()
+    for _ in range(200):
+        topic.publish(Counted())
+    assert len(marks) <= 20
+    assert 100 <= Counted.living <= 112
+    assert subscription.lag == 20_201
+    subscription.receive_nowait()
+    assert subscription.missed + subscription.received + subscription.lag == 20_201
+
+
+async def test_p9_many_dead_milestones_are_forgotten_in_steps() -> None:
+    topic = Topic[Any]("topic", limit=100_000)
+    subscription = topic.subscribe()
+    for _ in range(20_000):
+        topic.publish(Payload())
+    marks = topic._limits.milestones._marks
+    subscription.close()
+    while any(reference() for _, reference in list(marks)[:-1]):
+        await checkpoint()
+    topic.publish_many([None] * 32)
+    assert len(marks) > 100
+    topic.publish_many([None] * 32)
+    assert len(marks) <= 2
+
+
 @pytest.mark.parametrize("drop", [close, "forget"])
 async def test_p9_others_run_a_thousand_times_while_a_million_messages_are_dropped(
     drop: Callable[[Subscription[Any]], None] | str,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from math import inf
 from typing import Any, Final
 from weakref import ref
@@ -20,6 +20,7 @@ from driftline._core.link import Link, Milestone
 
 APART: Final = 1024  # messages; who looks for a place walks half of them on average
 _CLOSE: Final = 32  # with a limit
+_SOME: Final = 256  # are forgotten at once; if there are many more, the rest later
 
 Mark = tuple[int, ref[Milestone[Any]]]
 Far = Callable[[Link[Any], int], bool]
@@ -74,26 +75,30 @@ class Milestones:
         links[-1] = Milestone()
         return links
 
-    def add(self, marks: Iterable[Mark], before: int, now: float) -> None:
+    def add(self, marks: list[Mark], before: int, now: float) -> None:
         """Remember some, of which the last has so many bytes before it."""
-        while self._marks and self._marks[0][1]() is None:
+        for _ in range(len(marks) + _SOME):
+            if not self._marks or self._marks[0][1]() is not None:
+                break
             self._marks.popleft()
         self._marks.extend(marks)
         self._bytes, self._time = before, now
         self.due = 0 if self._measured else self._marks[-1][0] + self.apart
 
     def pop(self, far: Far) -> Milestone[Any] | None:
-        """Forget those that are too far back, and return the newest of them that is alive."""
+        """Return the newest one alive that is too far back, and forget some of those before it."""
         newest = None
-        while self._marks:
+        for _ in range(_SOME):
+            if not self._marks:
+                return newest
             seq, reference = self._marks[0]
             milestone = reference()
             if milestone is not None:
                 if not (milestone.next and far(milestone, seq)):
-                    break
+                    return newest
                 newest = milestone
             self._marks.popleft()
-        return newest
+        return _last(self._marks, far) or newest
 
     def seek(self, start: Hold, seq: int, far: Far) -> tuple[Hold, int]:
         """Return the first link from the start on that is not too far back, and its number.
@@ -112,22 +117,13 @@ class Milestones:
             if not (following and far(link, seq)):
                 return Hold(link), seq
             link, seq = following, seq + 1
-        found = self._last(far)
+        # A copy is made in one step, while publishers change it.
+        found = _last(self._marks.copy(), far)
         if found is not None and found.seq > seq:
             link, seq = found, found.seq
         while (following := link.next) and far(link, seq):
             link, seq = following, seq + 1
         return Hold(link), seq
-
-    def _last(self, far: Far) -> Milestone[Any] | None:
-        marks = list(self._marks.copy())  # in one step, while publishers change it
-
-        def near(mark: Mark) -> bool:
-            milestone = mark[1]()
-            return milestone is not None and not (milestone.next and far(milestone, mark[0]))
-
-        place = bisect_left(marks, True, key=near)
-        return marks[place - 1][1]() if place else None
 
     def first(self, least: int) -> Milestone[Any] | None:
         """Return the oldest one alive with that number or a greater one. From any thread."""
@@ -136,3 +132,14 @@ class Milestones:
             if seq >= least and milestone is not None:
                 return milestone
         return None
+
+
+def _last(marks: deque[Mark], far: Far) -> Milestone[Any] | None:
+    """Return the newest one that is too far back, unless it is dead or there is none."""
+
+    def near(mark: Mark) -> bool:
+        milestone = mark[1]()
+        return milestone is not None and not (milestone.next and far(milestone, mark[0]))
+
+    place = bisect_left(marks, True, key=near)
+    return marks[place - 1][1]() if place else None

@@ -8,22 +8,27 @@ others: no copy, no gap, no message twice.
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from driftline._core.checks import checked_count, checked_limit
 from driftline._core.hold import Hold
 from driftline._core.link import Link
+from driftline._core.parking import let_go
 
 if TYPE_CHECKING:
+    from driftline._core.limits import Limits
     from driftline._core.topic import Topic
+
+_FEW: Final = 1_000  # messages that are passed over one by one
 
 
 class Replay:
     """What one topic keeps. Only who has the topic's turn moves it."""
 
-    __slots__ = ("messages", "place", "seconds")
+    __slots__ = ("_limits", "messages", "place", "seconds")
 
-    def __init__(self, link: Link[Any], messages: float, seconds: float) -> None:
+    def __init__(self, link: Link[Any], messages: float, seconds: float, limits: Limits) -> None:
+        self._limits = limits
         self.messages = messages
         self.seconds = seconds
         self.place = (link, 0)  # the first link kept, and the number of messages before it
@@ -37,17 +42,29 @@ class Replay:
             raise ValueError(f"replay keeps {messages} messages, so limit must be at least that")
         if not messages and seconds is None:
             return None
-        return cls(topic._end[0], messages or inf, limit)
+        return cls(topic._end[0], messages or inf, limit, topic._limits)
 
     def move(self, published: int, now: float) -> None:
         """Let go of what has become too much or too old."""
         link, seq = self.place
-        while (following := link.next) and (
-            published - seq > self.messages or now - link.time > self.seconds
-        ):
+        for _ in range(_FEW):
+            following = link.next
+            if not following or not (
+                published - seq > self.messages or now - link.time > self.seconds
+            ):
+                return
             seq += 1
             link = following
             self.place = (link, seq)
+        start = Hold(link)
+        del link, following
+        to, seq = self._limits.seek(
+            start,
+            seq,
+            lambda link, seq: published - seq > self.messages or now - link.time > self.seconds,
+        )
+        self.place = (to.link, seq)
+        let_go(start)
 
     def __del__(self) -> None:
         hold = Hold(self.place[0])
