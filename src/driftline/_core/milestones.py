@@ -85,6 +85,11 @@ class Milestones:
         self._bytes, self._time = before, now
         self.due = 0 if self._measured else self._marks[-1][0] + self.apart
 
+    @property
+    def oldest(self) -> int:
+        """The number of the oldest one that was not forgotten; there is one after `add`."""
+        return self._marks[0][0]
+
     def pop(self, far: Far) -> Milestone[Any] | None:
         """Return the newest one alive that is too far back, and forget some of those before it."""
         newest = None
