@@ -97,7 +97,7 @@ def main() -> int:
     """Read the command line and run what it asks for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}")
-    parser.add_argument("--quick", action="store_true", help="a small version, under a minute")
+    parser.add_argument("--quick", action="store_true", help="a small version, some 90 seconds")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write tables and samples there")
     parser.add_argument(
         "--pythons",
