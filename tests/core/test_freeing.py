@@ -701,7 +701,8 @@ async def test_p9_many_dead_milestones_are_forgotten_in_steps() -> None:
         await checkpoint()
     topic.publish_many([None] * 32)
     assert len(marks) > 100
-    topic.publish_many([None] * 32)
+    for _ in range(2):
+        topic.publish_many([None] * 32)
     assert len(marks) <= 2
 
 
