@@ -486,7 +486,7 @@ WAYS_TO_DROP = {
     "read lag while another closes": "age = subscription.lag_seconds; subscription.close()",
     "limit the topic": "topic.limit = 1; topic.publish(None)",
     "tolerate less": "subscription.max_lag, subscription.on_lag = 1, 'skip'; next(subscription)",
-    "take the latest": "subscription.max_lag = 1; next(subscription.latest())",
+    "take the latest": "x = subscription; x.max_lag, x.on_lag = 1, 'latest'; next(x)",
 }
 
 
