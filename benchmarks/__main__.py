@@ -10,7 +10,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
-from . import deliveries, drain, memory, publish_cost, thread_latency
+from . import (
+    deliveries,
+    drain,
+    letting_go,
+    limit_cost,
+    memory,
+    publish_cost,
+    stalled,
+    thread_latency,
+)
 from .measure import ROOT, Table, Track, machine
 
 T = TypeVar("T")
@@ -21,6 +30,9 @@ BENCHMARKS = {
     "memory": memory,
     "thread_latency": thread_latency,
     "drain": drain,
+    "limit_cost": limit_cost,
+    "stalled": stalled,
+    "letting_go": letting_go,
 }
 
 
@@ -85,7 +97,7 @@ def main() -> int:
     """Read the command line and run what it asks for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}")
-    parser.add_argument("--quick", action="store_true", help="a small version, under a minute")
+    parser.add_argument("--quick", action="store_true", help="a small version, some 90 seconds")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write tables and samples there")
     parser.add_argument(
         "--pythons",

@@ -44,6 +44,21 @@ def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
             "Bytes per pending message, beside the payload",
             ["driftline", "driftline with sizeof", "asyncio.Queue per client"],
         ),
+        (
+            "limit_cost",
+            "Microseconds for one publish(), with a limit and without",
+            ["no limit", "limit=10_000", "limit=1", "limit_bytes=1_280_000", "replay=1000"],
+        ),
+        (
+            "stalled",
+            "Most that was pending with one stalled reader and limit=10_000",
+            ["messages", "bytes"],
+        ),
+        (
+            "letting_go",
+            "Largest gap of a 1 ms heartbeat while 200,000 pending messages are let go",
+            ["asyncio | nothing (control)", "trio    | nothing (control)"],
+        ),
     ],
 )
 def test_a_benchmark_prints_its_table(

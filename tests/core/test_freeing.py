@@ -484,6 +484,9 @@ WAYS_TO_DROP = {
     "finish a closed topic": "topic.close(); subscription.skip(LAG)",
     "close the parent of a fork": "fork = subscription.fork(); subscription.close(); fork.close()",
     "read lag while another closes": "age = subscription.lag_seconds; subscription.close()",
+    "limit the topic": "topic.limit = 1; topic.publish(None)",
+    "tolerate less": "subscription.max_lag, subscription.on_lag = 1, 'skip'; next(subscription)",
+    "take the latest": "x = subscription; x.max_lag, x.on_lag = 1, 'latest'; next(x)",
 }
 
 
@@ -663,7 +666,24 @@ def skip_to_latest(subscription: Subscription[Any]) -> None:
     subscription.skip(1)
 
 
-@pytest.mark.parametrize("drop", [close, skip, skip_to_latest, "forget"])
+def limit(subscription: Subscription[Any]) -> None:
+    subscription.topic.limit = 1
+    subscription.topic.publish(None)
+
+
+def tolerate_less(subscription: Subscription[Any]) -> None:
+    subscription.max_lag, subscription.on_lag = 1, "skip"
+    subscription.receive_nowait()
+
+
+def take_the_latest(subscription: Subscription[Any]) -> None:
+    subscription.max_lag, subscription.on_lag = 1, "latest"
+    subscription.receive_nowait()
+
+
+@pytest.mark.parametrize(
+    "drop", [close, skip, skip_to_latest, limit, tolerate_less, take_the_latest, "forget"]
+)
 async def test_p9_an_event_loop_frees_a_backlog_in_slices_between_which_others_run(
     drop: Callable[[Subscription[Any]], None] | str,
 ) -> None:
@@ -677,10 +697,76 @@ async def test_p9_an_event_loop_frees_a_backlog_in_slices_between_which_others_r
     del subscription
     with anyio.fail_after(PATIENCE):
         before = 20_000
-        while Counted.living:
+        while before:
             assert before - Counted.living <= 2 * SLICE  # on either side of the turn of this task
             before = Counted.living
             await checkpoint()
+
+
+async def test_p9_a_reader_that_waits_frees_what_it_does_not_tolerate_in_slices() -> None:
+    Counted.living = 0
+    topic = Topic[Counted]("topic")
+    subscription = topic.subscribe(max_lag=1, on_lag="skip")
+    topic.publish(Counted())
+    assert isinstance(await subscription.receive(), Counted)  # its loop is known from now on
+    topic.publish_many([Counted() for _ in range(20_000)])
+    assert isinstance(await subscription.receive(), Counted)
+    assert subscription.missed == 19_999
+    assert Counted.living >= 20_000 - 2 * SLICE
+    with anyio.fail_after(PATIENCE):
+        while Counted.living:
+            await checkpoint()
+
+
+async def test_p9_a_replay_frees_what_has_become_too_old_in_slices() -> None:
+    Counted.living = 0
+    topic = Topic[Any]("topic", replay_seconds=1e-9)
+    topic.publish_many([Counted() for _ in range(20_000)])
+    assert Counted.living == 20_000
+    topic.publish(None)
+    assert Counted.living >= 20_000 - 3 * SLICE
+    with anyio.fail_after(PATIENCE):
+        while Counted.living:
+            await checkpoint()
+
+
+async def test_p9_many_milestones_are_forgotten_in_steps_when_a_limit_is_lowered() -> None:
+    Counted.living = 0
+    topic = Topic[Any]("topic", limit=100_000)
+    subscription = topic.subscribe(on_lag="skip")
+    for _ in range(20_000):
+        topic.publish(Counted())
+    marks = topic._limits.milestones._marks
+    assert len(marks) > 600
+    topic.limit = 100
+    topic.publish(Counted())
+    assert len(marks) > 300
+    with anyio.fail_after(PATIENCE):
+        while Counted.living > 164:  # the limit, and twice the distance when they were placed
+            await checkpoint()
+    for _ in range(200):
+        topic.publish(Counted())
+    assert len(marks) <= 20
+    assert 100 <= Counted.living <= 112
+    assert subscription.lag == 20_201
+    subscription.receive_nowait()
+    assert subscription.missed + subscription.received + subscription.lag == 20_201
+
+
+async def test_p9_many_dead_milestones_are_forgotten_in_steps() -> None:
+    topic = Topic[Any]("topic", limit=100_000)
+    subscription = topic.subscribe()
+    for _ in range(20_000):
+        topic.publish(Payload())
+    marks = topic._limits.milestones._marks
+    subscription.close()
+    while any(reference() for _, reference in list(marks)[:-1]):
+        await checkpoint()
+    topic.publish_many([None] * 32)
+    assert len(marks) > 100
+    for _ in range(2):
+        topic.publish_many([None] * 32)
+    assert len(marks) <= 4
 
 
 @pytest.mark.parametrize("drop", [close, "forget"])

@@ -47,10 +47,20 @@ if TYPE_CHECKING:
 class Limits:
     """Those of one topic; `inf` is no limit."""
 
-    __slots__ = ("_gap", "messages", "milestones", "seconds", "seek", "size")
+    __slots__ = (
+        "_gap",
+        "_only_messages",
+        "any",
+        "messages",
+        "milestones",
+        "seconds",
+        "seek",
+        "size",
+    )
 
     def __init__(self) -> None:
         self.messages = self.size = self.seconds = inf
+        self.any = self._only_messages = False
         self.milestones = Milestones()
         self.seek = self.milestones.seek
         self._gap: ref[Gap] | None = None
@@ -58,16 +68,15 @@ class Limits:
     def set(self, messages: float, size: float, seconds: float) -> None:
         """Set the limits, from the next message on."""
         self.messages, self.size, self.seconds = messages, size, seconds
+        self.any = min(messages, size, seconds) < inf
+        self._only_messages = min(size, seconds) == inf
         self.milestones.set_apart(messages, size, seconds)
-
-    @property
-    def any(self) -> bool:
-        """Whether there is a limit at all."""
-        return min(self.messages, self.size, self.seconds) < inf
 
     def cut(self, topic: Topic[Any]) -> None:
         """Cut off whoever is further back than the limits allow."""
         end, published = topic._end
+        if self._only_messages and published - self.milestones.oldest < self.messages:
+            return  # as mostly
         now, total = monotonic(), end.before
 
         def far(link: Link[Any], seq: int) -> bool:

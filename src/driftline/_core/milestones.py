@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from math import inf
 from typing import Any, Final
 from weakref import ref
@@ -20,6 +20,7 @@ from driftline._core.link import Link, Milestone
 
 APART: Final = 1024  # messages; who looks for a place walks half of them on average
 _CLOSE: Final = 32  # with a limit
+_SOME: Final = 256  # are forgotten at once; if there are many more, the rest later
 
 Mark = tuple[int, ref[Milestone[Any]]]
 Far = Callable[[Link[Any], int], bool]
@@ -89,13 +90,20 @@ class Milestones:
         links[-1] = Milestone()
         return links
 
-    def add(self, marks: Iterable[Mark], before: int, now: float) -> None:
+    def add(self, marks: list[Mark], before: int, now: float) -> None:
         """Remember some, of which the last has so many bytes before it."""
-        while self._marks and self._marks[0][1]() is None:
+        for _ in range(len(marks) + _SOME):
+            if not self._marks or self._marks[0][1]() is not None:
+                break
             self._marks.popleft()
         self._marks.extend(marks)
         self._bytes, self._time = before, now
         self.due = 0 if self._measured else self._marks[-1][0] + self.apart
+
+    @property
+    def oldest(self) -> int:
+        """The number of the oldest one that was not forgotten; there is one after `add`."""
+        return self._marks[0][0]
 
     def pop(self, far: Far) -> Milestone[Any] | None:
         """Return the newest alive of those that are too far back, and forget the others.
@@ -103,7 +111,9 @@ class Milestones:
         It is remembered itself, because whoever stands there is awaited by those who send.
         """
         newest = None
-        while self._marks:
+        for _ in range(_SOME):
+            if not self._marks:
+                break
             seq, reference = self._marks[0]
             milestone = reference()
             if milestone is not None:
@@ -111,6 +121,10 @@ class Milestones:
                     break
                 newest = milestone
             self._marks.popleft()
+        else:  # the limit was lowered: the rest of them is forgotten the next times
+            found = _last(self._marks, far)
+            if found is not None:
+                return found
         if newest is not None:
             self._marks.appendleft((newest.seq, ref(newest)))
         return newest
@@ -132,22 +146,13 @@ class Milestones:
             if not (following and far(link, seq)):
                 return Hold(link), seq
             link, seq = following, seq + 1
-        found = self._last(far)
+        # A copy is made in one step, while publishers change it.
+        found = _last(self._marks.copy(), far)
         if found is not None and found.seq > seq:
             link, seq = found, found.seq
         while (following := link.next) and far(link, seq):
             link, seq = following, seq + 1
         return Hold(link), seq
-
-    def _last(self, far: Far) -> Milestone[Any] | None:
-        marks = list(self._marks.copy())  # in one step, while publishers change it
-
-        def near(mark: Mark) -> bool:
-            milestone = mark[1]()
-            return milestone is not None and not (milestone.next and far(milestone, mark[0]))
-
-        place = bisect_left(marks, True, key=near)
-        return marks[place - 1][1]() if place else None
 
     def first(self, least: int) -> Milestone[Any] | None:
         """Return the oldest one alive with that number or a greater one. From any thread."""
@@ -156,3 +161,14 @@ class Milestones:
             if seq >= least and milestone is not None:
                 return milestone
         return None
+
+
+def _last(marks: deque[Mark], far: Far) -> Milestone[Any] | None:
+    """Return the newest one that is too far back, unless it is dead or there is none."""
+
+    def near(mark: Mark) -> bool:
+        milestone = mark[1]()
+        return milestone is not None and not (milestone.next and far(milestone, mark[0]))
+
+    place = bisect_left(marks, True, key=near)
+    return marks[place - 1][1]() if place else None

@@ -45,24 +45,25 @@ class Replay:
 
     def move(self, published: int, now: float, seek: Callable[..., tuple[Hold, int]]) -> None:
         """Let go of what has become too much or too old."""
-
-        def far(link: Link[Any], seq: int) -> bool:
-            return published - seq > self.messages or now - link.time > self.seconds
-
         link, seq = self.place
-        last = seq + _WALK
-        while (following := link.next) and far(link, seq):
-            if seq == last:  # many have become too old at once
-                del following
-                passed = Hold(link)
-                to, seq = seek(passed, seq, far)
-                del link
-                self.place = (to.link, seq)
-                let_go(passed)
+        for _ in range(_WALK):
+            following = link.next
+            if not following or not (
+                published - seq > self.messages or now - link.time > self.seconds
+            ):
                 return
             seq += 1
             link = following
             self.place = (link, seq)
+        start = Hold(link)
+        del link, following
+        to, seq = seek(
+            start,
+            seq,
+            lambda link, seq: published - seq > self.messages or now - link.time > self.seconds,
+        )
+        self.place = (to.link, seq)
+        let_go(start)
 
     def cut(self, kept: Milestone[Any]) -> bool:
         """Let go of what is before a milestone, and return whether there was something."""

@@ -235,12 +235,11 @@ class Subscription(Tolerant[T], ObjectReceiveStream[T]):
         checked_count("n", n, least=0)
         if self._closed:
             raise self._end()
-        first, seq = self._first()
         target = min(self._seq + n, self._topic.published)
-        if target < seq:
+        # No hold on the start may live until the return: it would free all at once.
+        to, reached = self._topic._limits.seek(*self._first(), lambda _, seq: seq < target)
+        if target < reached:  # where messages were cut off
             to, reached = Hold(self._link), target
-        else:
-            to, reached = self._topic._limits.seek(first, seq, lambda _, number: number < target)
         n = reached - self._seq
         self._move(Hold(self._link), to, skipped=n)
         return n
