@@ -46,6 +46,7 @@ class Replay:
     def move(self, published: int, now: float, seek: Callable[..., tuple[Hold, int]]) -> None:
         """Let go of what has become too much or too old."""
         link, seq = self.place
+        following: Link[Any] | None = None
         for _ in range(_WALK):
             following = link.next
             if not following or not (

@@ -140,9 +140,9 @@ def _place_of(position: Position, topic: Topic[Any]) -> tuple[Hold, int]:
     place = topic._places.before(position.seq)
     if place is not None:
         found.append((Hold(place._link), place._seq))
-    for start, number in found:
-        if number <= position.seq:
-            return topic._limits.seek(start, number, lambda _, n: n < position.seq)
+    start = next((pair for pair in found if pair[1] <= position.seq), None)
+    if start is not None:
+        return topic._limits.seek(*start, lambda _, number: number < position.seq)
     missed = min(number for _, number in found) - position.seq
-    del found, start, place  # an exception that is kept must not keep what comes
+    del found, place  # an exception that is kept must not keep what comes
     raise PositionLost(f"the position {position} is too far back", missed)
