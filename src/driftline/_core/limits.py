@@ -139,6 +139,9 @@ class Limited:
         Can be set at any time, and holds from the next message on; likewise the others. Up to
         64 messages or an eighth of a limit more may be kept, whichever is less. A subscription
         that is further behind misses what is before, and is told as its `on_lag` says.
+
+        When it is lowered while a reader is behind, up to 1,024 more may be kept until as many as
+        the new limit have been published.
         """
         return None if self._limits.messages == inf else int(self._limits.messages)
 

@@ -136,6 +136,7 @@ class Subscription(Tolerant[T], ObjectReceiveStream[T]):
             value = link.value
         except AttributeError:  # cut off in this moment
             link = following = Hold(following)  # type: ignore[assignment, arg-type]
+            del link, following  # S3
             return (yield from self.__anext__())  # pyright: ignore[reportGeneralTypeIssues]
         self._received += 1
         self._link = following  # type: ignore[assignment]
