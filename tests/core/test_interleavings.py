@@ -373,7 +373,7 @@ def test_p1_p8_d3_a_cut_by_another_thread_makes_nothing_lost_untold_or_double(
 
         return Meeting([read_once, publish_and_close], check)
 
-    explore_some(make)
+    explore_some(make, most=20)
 
 
 class HastyLock(interleavings.Lock):

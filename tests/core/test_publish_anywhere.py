@@ -415,11 +415,14 @@ def alarms(handler: Callable[[], object]) -> Iterator[None]:
         handler()
         signal.setitimer(signal.ITIMER_REAL, 0.0003)
 
+    gc.collect()  # what other tests have left must not be interrupted in its finalizers
+    gc.disable()
     before = signal.signal(signal.SIGALRM, handle)
     signal.setitimer(signal.ITIMER_REAL, 0.0003)
     try:
         yield
     finally:
+        gc.enable()
         signal.signal(signal.SIGALRM, signal.SIG_IGN)
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
