@@ -28,7 +28,7 @@ def test_the_thirty_lines_print_what_is_printed_beside_them() -> None:
 
 def test_what_is_said_about_slow_readers_runs() -> None:
     programs = re.findall(r"```python\n(.*?)```", SLOW_READERS, re.DOTALL)
-    assert len(programs) == 5
+    assert len(programs) == 6
     for program in programs:
         run = subprocess.run(
             [sys.executable, "-W", "error", "-c", program], capture_output=True, timeout=60

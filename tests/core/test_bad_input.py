@@ -396,6 +396,13 @@ def test_replay_and_limit_must_fit() -> None:
     assert topic.limit == 10
 
 
+def test_a_replay_longer_than_is_kept_in_seconds_is_refused() -> None:
+    topic = Topic[int](replay_seconds=5)
+    with pytest.raises(ValueError, match="for 5 seconds to replay, not 6"):
+        topic.subscribe(replay_seconds=6)
+    assert not topic.subscriptions()
+
+
 def test_since_and_replay_both_say_where_to_begin() -> None:
     topic = Topic[int](replay=5)
     position = topic.subscribe().position
@@ -409,6 +416,8 @@ async def test_sending_needs_a_limit_that_leaves_room() -> None:
     for topic, hint in (
         (Topic[int](), "give the topic a limit"),
         (Topic[int](limit=5, replay=5), "a limit of at least 6 beside a replay of 5"),
+        (Topic[int](limit=5, limit_seconds=1), "only a limit"),
+        (Topic[int](limit=5, limit_bytes=1, sizeof=int), "only a limit"),
     ):
         with pytest.raises(ValueError, match=hint):
             await topic.send(1)
@@ -432,7 +441,7 @@ async def test_sending_in_a_blocking_way_on_an_event_loop_is_refused() -> None:
     topic = Topic[int](limit=1)
     subscription = topic.subscribe()
     topic.send_blocking(1)  # it does not have to wait
-    with pytest.raises(RuntimeError, match="await"):
+    with pytest.raises(RuntimeError, match="await send"):
         topic.send_blocking(2)
     assert not topic._senders.queue
     assert subscription.lag == 1

@@ -652,7 +652,7 @@ def test_replay_seconds(clock: Clock) -> None:
         topic.publish(number)
         clock.now += 1
     assert list(rest(topic.subscribe(replay_seconds=3))) == [97, 98, 99]
-    assert list(rest(topic.subscribe(replay_seconds=1_000))) == list(range(90, 100))
+    assert list(rest(topic.subscribe(replay_seconds=10))) == list(range(90, 100))
     assert list(rest(topic.subscribe(replay=2, replay_seconds=3))) == [98, 99]
     assert list(rest(topic.subscribe(replay=5, replay_seconds=3))) == [97, 98, 99]
     clock.now += 5

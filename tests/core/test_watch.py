@@ -108,6 +108,19 @@ async def test_p11_a_watch_looks_at_intervals(monkeypatch: pytest.MonkeyPatch) -
     assert subscription.lag == 5
 
 
+async def test_p10_p11_a_watch_ends_when_the_topic_was_closed_and_nobody_is_slow() -> None:
+    topic = Topic[int]("topic")
+    subscription = topic.subscribe()
+    watched = topic.watch_lag(1, every=0.001)
+    topic.publish(1)
+    topic.close()
+    with anyio.fail_after(PATIENCE):
+        event = await anext(watched)
+        assert (event.state, event.subscription) == ("slow", subscription)
+        read(subscription, 1)
+        assert [event.state async for event in watched] == ["recovered"]
+
+
 def test_p11_a_watch_keeps_no_subscription() -> None:
     topic = Topic[int]("topic")
     subscription = topic.subscribe()
@@ -126,6 +139,8 @@ def test_p11_a_watch_keeps_no_subscription() -> None:
         ({"lag": 1.5}, TypeError),
         ({"lag_seconds": math.nan}, ValueError),
         ({"lag": 1, "every": 0}, ValueError),
+        ({"lag": 1, "every": None}, TypeError),
+        ({"lag": 1, "every": math.inf}, ValueError),
         ({"lag": 1, "every": "often"}, TypeError),
         ({"lag": 1, "stalled_after": 0}, ValueError),
     ],

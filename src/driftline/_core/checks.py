@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-def checked_count(name: str, value: int, *, least: int) -> int:
+def checked_count(name: str, value: int, *, least: int, what: str = "messages") -> int:
     """Return a number of messages that an argument gives."""
     if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{name} is a number of messages, an int, not {value!r}")
+        raise TypeError(f"{name} is a number of {what}, an int, not {value!r}")
     if value < least:
-        raise ValueError(f"{name} is a number of messages, {least} or more, not {value}")
+        raise ValueError(f"{name} is a number of {what}, {least} or more, not {value}")
     return value
 
 
@@ -55,6 +55,16 @@ def checked_limit(
         raise ValueError(f"{wanted}, not {value}")
     if sizeof is None:
         raise ValueError(f"{name} needs to know sizes: give the topic a `sizeof`, such as `len`")
+    return value
+
+
+def checked_seconds(name: str, value: float) -> float:
+    """Return a number of seconds that an argument gives."""
+    wanted = f"{name} is a number of seconds greater than 0"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{wanted}, not {value!r}")
+    if not 0 < value < inf:
+        raise ValueError(f"{wanted}, not {value}")
     return value
 
 

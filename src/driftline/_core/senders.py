@@ -32,6 +32,7 @@ from anyio.lowlevel import checkpoint
 
 from driftline._core.checks import checked_size
 from driftline._core.link import Milestone
+from driftline._core.parking import event_loop_here
 
 if TYPE_CHECKING:
     from driftline._core.subscription import Subscription
@@ -120,15 +121,17 @@ class Sending(Generic[T]):
     async def send(self, value: T) -> None:
         """Publish a message as soon as the slowest subscription is less than `limit` behind.
 
-        So no subscription misses it because of the limit, as long as all who publish on the topic
-        send. Senders are served in their order. A subscription that is closed or forgotten holds
-        up nobody; one that is kept and not read holds up all. Places that were parked do not.
+        So no subscription misses a message, as long as all who publish on the topic send, and the
+        reader has set itself no `max_lag`. Senders are served in their order. A subscription that
+        is closed or forgotten holds up nobody; one that is kept and not read holds up all. Places
+        that were parked do not.
 
         Cancellation: a cancelled call has published nothing. A checkpoint.
 
         Raises:
             anyio.ClosedResourceError: the topic was closed, maybe while waiting.
-            ValueError: the topic has no `limit`, or its replay keeps too much of it.
+            ValueError: the topic has no `limit`, or it has one in bytes or seconds too, for which
+                send does not wait, or its replay keeps too much of it.
             TypeError, ValueError: as for `publish`.
         """
         sender = self._sender()
@@ -156,6 +159,12 @@ class Sending(Generic[T]):
         sender = self._sender()
         try:
             while not sender.may_publish():
+                loop = event_loop_here()
+                if loop is not None:
+                    raise RuntimeError(
+                        f"this thread runs {loop}, which could not go on while it is blocked here; "
+                        "use `await send()`, or send in another thread"
+                    )
                 rest = min(deadline - monotonic(), _PAUSE)
                 if rest <= 0:
                     raise TimeoutError("there was no room in time; nothing was published")
@@ -171,6 +180,11 @@ class Sending(Generic[T]):
         limits, replay = topic._limits, topic._replay
         if limits.messages == inf:
             raise ValueError("send waits while a reader is `limit` behind: give the topic a limit")
+        if min(limits.size, limits.seconds) < inf:
+            raise ValueError(
+                "send waits for `limit` alone, and would lose messages to limit_bytes and "
+                "limit_seconds: give the topic only a limit, or use publish"
+            )
         if replay is not None and replay.messages > limits.messages - limits.milestones.apart:
             raise ValueError(
                 f"send needs a limit of at least {replay.messages + limits.milestones.apart:g} "

@@ -115,6 +115,10 @@ def _place_back(messages: int, seconds: float | None, topic: Topic[Any]) -> tupl
         raise ValueError(
             f"this topic keeps {replay.messages:g} messages to replay, fewer than {messages}"
         )
+    if replay.seconds < seconds < inf:
+        raise ValueError(
+            f"this topic keeps messages for {replay.seconds:g} seconds to replay, not {seconds:g}"
+        )
     link, seq = replay.place
     first = topic.published - (messages or inf)
     oldest = monotonic() - min(seconds, replay.seconds)

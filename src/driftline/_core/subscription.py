@@ -20,7 +20,7 @@ import anyio
 from anyio.abc import ObjectReceiveStream
 
 from driftline._core import views
-from driftline._core.checks import check_name, checked_count, checked_limit
+from driftline._core.checks import check_name, checked_count, checked_seconds
 from driftline._core.errors import end_of
 from driftline._core.hold import Hold
 from driftline._core.link import CLOSED, END, Link
@@ -273,14 +273,15 @@ class Subscription(Tolerant[T], ObjectReceiveStream[T]):
         """Close it, but keep its place for a reader who may return; return its position.
 
         `Topic.subscribe(since=...)` with that position, or its text, goes on exactly there. The
-        topic keeps the place and what is after it, within its limits, and lets go of it with the
-        next message that is published after so many seconds.
+        topic keeps the place and what is after it, within its limits, for so many seconds: also
+        when the reader has returned, who may have to return once more. It lets go of it with the
+        next message that is published after that, or when somebody returns too late.
 
         Raises:
             ValueError: `seconds` is not greater than 0.
             anyio.ClosedResourceError: the subscription was closed.
         """
-        place = Place(self._link, self._seq, checked_limit("seconds", seconds))
+        place = Place(self._link, self._seq, checked_seconds("seconds", seconds))
         if self._closed:
             raise self._end()
         self._topic._places[place] = None
@@ -358,7 +359,9 @@ class Subscription(Tolerant[T], ObjectReceiveStream[T]):
 
     def _refuse_if_busy(self) -> None:
         if self._reading:
-            raise anyio.BusyResourceError("reading from")
+            error = anyio.BusyResourceError("reading from")
+            error.args = (f"another task or thread waits for {self!r}: give each its own fork()",)
+            raise error
 
     def _take(self) -> tuple[T, float]:
         """Move on, and return the message and its time."""

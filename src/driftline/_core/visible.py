@@ -70,7 +70,8 @@ class VisibleTopic(Generic[T]):
     ) -> LagWatch:
         """Return a watch over the lag of all subscriptions, for `async for event in ...`.
 
-        It tells once when a subscription becomes slow, stops moving, recovers or is gone.
+        It tells once when a subscription becomes slow, stops moving, recovers or is gone. It ends
+        when the topic was closed and no subscription is slow any more.
 
         Args:
             lag: the number of messages behind from which on a subscription is slow.

@@ -22,7 +22,7 @@ from weakref import ref
 
 import anyio
 
-from driftline._core.checks import checked_count, checked_limit
+from driftline._core.checks import checked_count, checked_limit, checked_seconds
 
 if TYPE_CHECKING:
     from driftline._core.subscription import Subscription
@@ -43,6 +43,8 @@ class LagEvent:
     """The name of the topic."""
     name: str | None
     """The name of the subscription."""
+    subscription: Subscription[Any] | None
+    """The subscription itself, to close it for example; None if gone. The event keeps it."""
     lag: int
     """Messages published and not yet received; 0 if gone."""
     lag_seconds: float
@@ -60,7 +62,7 @@ class _Episode:
 
 
 class LagWatch:
-    """An endless iterator over `LagEvent`, made by `Topic.watch_lag`; `look` is one step of it."""
+    """An iterator over `LagEvent`, made by `Topic.watch_lag`; `look` is one step of it."""
 
     __slots__ = ("_episodes", "_every", "_found", "_lag", "_seconds", "_stalled_after", "_topic")
 
@@ -78,8 +80,8 @@ class LagWatch:
         self._seconds = checked_limit("lag_seconds", lag_seconds)
         if min(self._lag, self._seconds) == inf:
             raise ValueError("watch_lag needs a threshold: give lag, lag_seconds, or both")
-        self._every = checked_limit("every", every)
-        self._stalled_after = checked_count("stalled_after", stalled_after, least=1)
+        self._every = checked_seconds("every", every)
+        self._stalled_after = checked_count("stalled_after", stalled_after, least=1, what="looks")
         self._episodes: dict[ref[Subscription[Any]], _Episode] = {}
         self._found: deque[LagEvent] = deque()
 
@@ -89,11 +91,15 @@ class LagWatch:
     async def __anext__(self) -> LagEvent:
         """Return the next event, looking at intervals until there is one.
 
+        Ends when the topic was closed and no subscription is slow any more.
+
         Cancellation: safe; an event that was found is returned by the next call.
         """
         while not self._found:
             await anyio.sleep(self._every)
             self._found.extend(self.look())
+            if not self._found and self._topic.closed and not self._episodes:
+                raise StopAsyncIteration
         return self._found.popleft()
 
     def look(self) -> list[LagEvent]:
@@ -106,12 +112,14 @@ class LagWatch:
         live = {ref(subscription): subscription for subscription in self._topic.subscriptions()}
         for reference in self._episodes.keys() - live.keys():
             name = self._episodes.pop(reference).name
-            events.append(LagEvent("gone", self._topic.name, name, 0, 0.0))
+            events.append(LagEvent("gone", self._topic.name, name, None, 0, 0.0))
         for reference, subscription in live.items():
             state = self._look_at(reference, subscription)
             if state is not None:
                 lag, seconds = subscription.lag, subscription.lag_seconds
-                events.append(LagEvent(state, self._topic.name, subscription.name, lag, seconds))
+                events.append(
+                    LagEvent(state, self._topic.name, subscription.name, subscription, lag, seconds)
+                )
         return events
 
     def _look_at(

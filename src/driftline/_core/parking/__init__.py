@@ -44,6 +44,7 @@ from driftline._core.parking.base import EVERY as EVERY
 from driftline._core.parking.base import STEP as STEP
 from driftline._core.parking.base import UNSETTLED as UNSETTLED
 from driftline._core.parking.base import Parking, TaskWaiter
+from driftline._core.parking.here import event_loop_here as event_loop_here
 from driftline._core.parking.here import running_loop as running_loop
 from driftline._core.parking.here import running_trio
 from driftline._core.parking.on_asyncio import AsyncioParking
