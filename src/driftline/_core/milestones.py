@@ -93,7 +93,10 @@ class Milestones:
     def add(self, marks: list[Mark], before: int, now: float) -> None:
         """Remember some, of which the last has so many bytes before it."""
         for _ in range(len(marks) + _SOME):
-            if not self._marks or _held(self._marks[0]).link is not END:
+            if not self._marks:
+                break
+            hold = _held(self._marks[0])
+            if hold.link is not END:
                 break
             self._marks.popleft()
         self._marks.extend(marks)

@@ -93,23 +93,18 @@ class Senders:
 class Sender:
     """One who waits, in a task or in a thread."""
 
-    __slots__ = ("_senders", "_thread", "_topic", "bell", "heard")
+    __slots__ = ("_senders", "_topic", "bell", "heard", "thread")
 
     def __init__(self, topic: Topic[Any], bell: Topic[None]) -> None:
         self._topic = topic
         self._senders = topic._senders
         self.bell = bell
         self.heard: Subscription[None] = bell.subscribe()
-        self._thread = get_ident()
+        self.thread = get_ident()
 
     def enter(self) -> None:
         """Take a place in the queue. Whatever interrupts this, `leave` gives it up."""
         self._senders.queue.append(self)
-
-    @property
-    def is_of_another_thread(self) -> bool:
-        """Whether another thread sends."""
-        return self._thread != get_ident()
 
     def may_publish(self) -> bool:
         """Return whether it is first, and there is room; otherwise `heard` tells when to ask."""
@@ -156,7 +151,11 @@ class Sending(Generic[T]):
                     await sender.heard.receive()
             self._send(value)
         finally:
-            sender.leave()
+            try:
+                sender.leave()
+            except BaseException:  # of a signal handler
+                sender.leave()
+                raise
 
     def send_blocking(self, value: T, timeout: float | None = None) -> None:
         """Like `send`, blocking the thread.
@@ -181,7 +180,11 @@ class Sending(Generic[T]):
                     sender.heard.receive_blocking(rest)
             self._send(value)
         finally:
-            sender.leave()
+            try:
+                sender.leave()
+            except BaseException:  # of a signal handler
+                sender.leave()
+                raise
 
     def _sender(self: Any) -> Sender:
         self._refuse_if_closed()
@@ -207,9 +210,8 @@ _all: WeakSet[Senders] = WeakSet()
 def _forget_others() -> None:
     """In a forked child: those who waited in other threads exist only in the parent."""
     for senders in list(_all):
-        for sender in senders.queue.copy():
-            if sender.is_of_another_thread:
-                senders.queue.remove(sender)
+        own = [sender for sender in senders.queue if sender.thread == get_ident()]
+        senders.queue = deque(own)
 
 
 if hasattr(os, "register_at_fork"):
