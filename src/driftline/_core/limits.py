@@ -33,7 +33,7 @@ from weakref import ref
 
 from driftline._core.checks import checked_limit
 from driftline._core.hold import Hold
-from driftline._core.link import Gap, Link, Milestone
+from driftline._core.link import END, Gap, Link, Milestone
 from driftline._core.milestones import Mark, Milestones
 from driftline._core.parking import let_go
 
@@ -86,36 +86,39 @@ class Limits:
                 or now - link.time >= self.seconds
             )
 
-        kept = self.milestones.pop(far)
-        if kept is None:
-            return
+        kept: Any = self.milestones.pop(far)  # a hold of a milestone
         gap = None if self._gap is None else self._gap()
+        gap_kept = Hold(END if gap is None else gap)  # `gap` may be the last to refer to it
+        if kept.link is END or (gap is not None and kept.link.seq < gap.kept.seq):
+            let_go(kept)  # the latter is being freed, and the limit was raised meanwhile
+            return
         if gap is not None:
             passed = Hold(gap.kept)
-            gap.kept = kept
+            gap.kept = kept.link
             let_go(passed)
-        replayed = topic._replay is not None and topic._replay.cut(kept)
-        if getrefcount(kept) > _HELD_BY_ONE + (gap is not None) + replayed:
-            self._cut_before(kept, Gap(kept) if gap is None else gap, topic)
+        replayed = topic._replay is not None and topic._replay.cut(kept.link)
+        if getrefcount(kept.link) > _HELD_BY_ONE + (gap is not None) + replayed:
+            self._cut_before(kept.link.seq, Gap(kept.link) if gap is None else gap, topic)
+        let_go(kept)
+        del gap
+        let_go(gap_kept)
 
-    def _cut_before(self, kept: Milestone[Any], gap: Gap, topic: Topic[Any]) -> None:
+    def _cut_before(self, seq: int, gap: Gap, topic: Topic[Any]) -> None:
         self._gap = ref(gap)
         readers: Iterable[Any] = chain(topic.subscriptions(), topic._places.copy())
         for reader in readers:
-            link = reader._link
-            following = link.next
-            if following and reader._seq < kept.seq:
-                rest = Hold(following)
-                del following
-                link.next = gap
-                del link.value
-                del link
-                let_go(rest)
+            if reader._seq < seq and reader._link.next:  # most are not, and cost no more
+                hold = Hold(reader._link)
+                rest = Hold(hold.link.next or END)
+                if rest.link is not END and reader._seq < seq:
+                    hold.link.next = gap
+                    del hold.link.value
+                    let_go(rest)
 
 
 def _references_held_by_one() -> int:
-    milestone: Milestone[None] = Milestone()
-    return getrefcount(milestone)
+    hold = Hold(Milestone())
+    return getrefcount(hold.link)
 
 
 _HELD_BY_ONE = _references_held_by_one()

@@ -16,7 +16,7 @@ from typing import Any, Final
 from weakref import ref
 
 from driftline._core.hold import Hold
-from driftline._core.link import Link, Milestone
+from driftline._core.link import END, Gap, Link, Milestone
 
 APART: Final = 1024  # messages; who looks for a place walks half of them on average
 _CLOSE: Final = 32  # with a limit
@@ -93,7 +93,10 @@ class Milestones:
     def add(self, marks: list[Mark], before: int, now: float) -> None:
         """Remember some, of which the last has so many bytes before it."""
         for _ in range(len(marks) + _SOME):
-            if not self._marks or self._marks[0][1]() is not None:
+            if not self._marks:
+                break
+            hold = _held(self._marks[0])
+            if hold.link is not END:
                 break
             self._marks.popleft()
         self._marks.extend(marks)
@@ -105,28 +108,30 @@ class Milestones:
         """The number of the oldest one that was not forgotten; there is one after `add`."""
         return self._marks[0][0]
 
-    def pop(self, far: Far) -> Milestone[Any] | None:
-        """Return the newest alive of those that are too far back, and forget the others.
+    def pop(self, far: Far) -> Hold:
+        """Return the newest alive of those that are too far back, or `END`; forget the others.
 
         It is remembered itself, because whoever stands there is awaited by those who send.
         """
-        newest = None
+        newest, number = Hold(END), 0
         for _ in range(_SOME):
             if not self._marks:
                 break
-            seq, reference = self._marks[0]
-            milestone = reference()
-            if milestone is not None:
-                if not (milestone.next and far(milestone, seq)):
+            hold, seq = _held(self._marks[0]), self._marks[0][0]
+            following = Hold(hold.link.next or END)
+            if following.link is not END:
+                if not far(hold.link, seq):
                     break
-                newest = milestone
+                newest, number = hold, seq
+            elif hold.link.next is None and hold.link is not END:
+                break  # the open link
             self._marks.popleft()
         else:  # the limit was lowered: the rest of them is forgotten the next times
             found = _last(self._marks, far)
-            if found is not None:
+            if found.link is not END:
                 return found
-        if newest is not None:
-            self._marks.appendleft((newest.seq, ref(newest)))
+        if newest.link is not END:
+            self._marks.appendleft((number, ref(newest.link)))  # type: ignore[arg-type]
         return newest
 
     def seek(self, start: Hold, seq: int, far: Far) -> tuple[Hold, int]:
@@ -148,27 +153,42 @@ class Milestones:
             link, seq = following, seq + 1
         # A copy is made in one step, while publishers change it.
         found = _last(self._marks.copy(), far)
-        if found is not None and found.seq > seq:
-            link, seq = found, found.seq
+        if isinstance(found.link, Milestone) and found.link.seq > seq:
+            link, seq = found.link, found.link.seq
         while (following := link.next) and far(link, seq):
             link, seq = following, seq + 1
         return Hold(link), seq
 
-    def first(self, least: int) -> Milestone[Any] | None:
-        """Return the oldest one alive with that number or a greater one. From any thread."""
-        for seq, reference in self._marks.copy():
-            milestone = reference()
-            if seq >= least and milestone is not None:
-                return milestone
-        return None
+    def first(self, least: int) -> Hold:
+        """Return the oldest one alive with that number or a greater one, or `END`.
+
+        From any thread.
+        """
+        for mark in self._marks.copy():
+            if mark[0] >= least:
+                hold = _held(mark)
+                if hold.link is not END:
+                    return hold
+        return Hold(END)
 
 
-def _last(marks: deque[Mark], far: Far) -> Milestone[Any] | None:
-    """Return the newest one that is too far back, unless it is dead or there is none."""
+def _held(mark: Mark) -> Hold:
+    """Return the milestone, or `END` if it is dead.
+
+    Never in a variable: all others who stand there or before may go in this moment.
+    """
+    return Hold(mark[1]() or END)
+
+
+def _last(marks: deque[Mark], far: Far) -> Hold:
+    """Return the newest one that is too far back, or `END` if it is dead or there is none."""
 
     def near(mark: Mark) -> bool:
-        milestone = mark[1]()
-        return milestone is not None and not (milestone.next and far(milestone, mark[0]))
+        hold = _held(mark)
+        if hold.link is END or isinstance(hold.link.next, Gap):  # dead, or cut off
+            return False
+        following = Hold(hold.link.next or END)
+        return following.link is END or not far(hold.link, mark[0])
 
     place = bisect_left(marks, True, key=near)
-    return marks[place - 1][1]() if place else None
+    return _held(marks[place - 1]) if place else Hold(END)

@@ -12,7 +12,8 @@ often. That is late, and rare.
 
 Invariants:
 
-N1. `_slowest` is at most the number of any live subscription: these only grow.
+N1. `_slowest` is at most the number of any live subscription, for these only grow, unless
+    `newcomers` is True: one may have begun further back.
 N2. Who waits has looked for room once more after the milestone that it waits for was found alive.
     The first looks again after `_PAUSE` in any case.
 N3. Whoever leaves the queue wakes the next.
@@ -20,12 +21,14 @@ N3. Whoever leaves the queue wakes the next.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from contextlib import suppress
 from math import inf
+from threading import get_ident
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
-from weakref import ref
+from weakref import WeakSet, ref
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -47,12 +50,14 @@ _PAUSE: Final = 0.05  # seconds; the longest that room is not noticed
 class Senders:
     """Those who wait to publish on one topic, in their order. From any thread."""
 
-    __slots__ = ("_awaited", "_slowest", "queue")
+    __slots__ = ("__weakref__", "_awaited", "_slowest", "newcomers", "queue")
 
     def __init__(self) -> None:
         self.queue: deque[Sender] = deque()
         self._slowest = 0
+        self.newcomers = False
         self._awaited: ref[Milestone[Any]] | None = None
+        _all.add(self)
 
     def wake(self, _: object = None) -> None:
         """Have the first look for room."""
@@ -69,32 +74,37 @@ class Senders:
 
     def room(self, topic: Topic[Any]) -> bool:
         """Return whether the slowest subscription is less than the limit behind."""
-        if topic.published - self._slowest < topic._limits.messages:
+        if not self.newcomers and topic.published - self._slowest < topic._limits.messages:
             return True
         for _ in range(2):
+            self.newcomers = False  # first, because another may come in between
             self._slowest = min(
                 (subscription._seq for subscription in topic.subscriptions()),
                 default=topic.published,
             )
             if topic.published - self._slowest < topic._limits.messages:
                 return True
-            milestone = topic._limits.milestones.first(self._slowest)
-            if milestone is not None:
-                self._awaited = ref(milestone, self.wake)
-            del milestone
+            hold = topic._limits.milestones.first(self._slowest)
+            if isinstance(hold.link, Milestone):
+                self._awaited = ref(hold.link, self.wake)
+            del hold
         return False
 
 
 class Sender:
     """One who waits, in a task or in a thread."""
 
-    __slots__ = ("_senders", "_topic", "bell", "heard")
+    __slots__ = ("_senders", "_topic", "bell", "heard", "thread")
 
     def __init__(self, topic: Topic[Any], bell: Topic[None]) -> None:
         self._topic = topic
         self._senders = topic._senders
         self.bell = bell
         self.heard: Subscription[None] = bell.subscribe()
+        self.thread = get_ident()
+
+    def enter(self) -> None:
+        """Take a place in the queue. Whatever interrupts this, `leave` gives it up."""
         self._senders.queue.append(self)
 
     def may_publish(self) -> bool:
@@ -109,7 +119,8 @@ class Sender:
 
     def leave(self) -> None:
         """Give up the place in the queue."""
-        self._senders.queue.remove(self)
+        with suppress(ValueError):  # interrupted before it had one
+            self._senders.queue.remove(self)
         self._senders.wake()
 
 
@@ -136,13 +147,18 @@ class Sending(Generic[T]):
         """
         sender = self._sender()
         try:
+            sender.enter()
             await checkpoint()
             while not sender.may_publish():
                 with anyio.move_on_after(sender.patience):
                     await sender.heard.receive()
             self._send(value)
         finally:
-            sender.leave()
+            try:
+                sender.leave()
+            except BaseException:  # of a signal handler
+                sender.leave()
+                raise
 
     def send_blocking(self, value: T, timeout: float | None = None) -> None:
         """Like `send`, blocking the thread.
@@ -158,6 +174,7 @@ class Sending(Generic[T]):
         deadline = inf if timeout is None else monotonic() + timeout
         sender = self._sender()
         try:
+            sender.enter()
             while not sender.may_publish():
                 loop = event_loop_here()
                 if loop is not None:
@@ -172,7 +189,11 @@ class Sending(Generic[T]):
                     sender.heard.receive_blocking(rest)
             self._send(value)
         finally:
-            sender.leave()
+            try:
+                sender.leave()
+            except BaseException:  # of a signal handler
+                sender.leave()
+                raise
 
     def _sender(self: Any) -> Sender:
         self._refuse_if_closed()
@@ -195,3 +216,17 @@ class Sending(Generic[T]):
     def _send(self: Any, value: Any) -> None:
         sizes = () if self._sizeof is None else (checked_size(self._sizeof, value),)
         self._append(value, sizes, [Milestone()])
+
+
+_all: WeakSet[Senders] = WeakSet()
+
+
+def _forget_others() -> None:
+    """In a forked child: those who waited in other threads exist only in the parent."""
+    for senders in list(_all):
+        own = [sender for sender in senders.queue if sender.thread == get_ident()]
+        senders.queue = deque(own)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_others)

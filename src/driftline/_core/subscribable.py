@@ -17,6 +17,7 @@ from driftline._core.tolerance import ON_LAG, Tolerance
 from driftline._core.visible import VisibleTopic
 
 if TYPE_CHECKING:
+    from driftline._core.senders import Senders
     from driftline._core.topic import Topic
 
 T = TypeVar("T")
@@ -27,6 +28,7 @@ class Subscribable(VisibleTopic[T]):
 
     __slots__ = ()
 
+    _senders: Senders
     _sizeof: Any
 
     def subscribe(
@@ -83,6 +85,8 @@ class Subscribable(VisibleTopic[T]):
     ) -> Subscription[T]:
         subscription = Subscription(cast("Topic[T]", self), link, seq, name, tolerance)
         self._subscriptions[ref(subscription, self._subscriptions.pop)] = None
+        if seq < self.published:
+            self._senders.newcomers = True
         return subscription
 
     def __aiter__(self) -> Subscription[T]:
@@ -119,12 +123,12 @@ def _place_back(messages: int, seconds: float | None, topic: Topic[Any]) -> tupl
         raise ValueError(
             f"this topic keeps messages for {replay.seconds:g} seconds to replay, not {seconds:g}"
         )
-    link, seq = replay.place
+    place = replay.place
+    start, seq = Hold(place[0]), place[1]
+    del place  # it would be the last to refer to what is let go of meanwhile
     first = topic.published - (messages or inf)
     oldest = monotonic() - min(seconds, replay.seconds)
-    return topic._limits.seek(
-        Hold(link), seq, lambda link, number: number < first or link.time < oldest
-    )
+    return topic._limits.seek(start, seq, lambda link, number: number < first or link.time < oldest)
 
 
 def _place_of(position: Position, topic: Topic[Any]) -> tuple[Hold, int]:
