@@ -176,15 +176,15 @@ class Sending(Generic[T]):
         try:
             sender.enter()
             while not sender.may_publish():
+                rest = min(deadline - monotonic(), _PAUSE)
+                if rest <= 0:
+                    raise TimeoutError("there was no room in time; nothing was published")
                 loop = event_loop_here()
                 if loop is not None:
                     raise RuntimeError(
                         f"this thread runs {loop}, which could not go on while it is blocked here; "
                         "use `await send()`, or send in another thread"
                     )
-                rest = min(deadline - monotonic(), _PAUSE)
-                if rest <= 0:
-                    raise TimeoutError("there was no room in time; nothing was published")
                 with suppress(TimeoutError):
                     sender.heard.receive_blocking(rest)
             self._send(value)
