@@ -136,7 +136,7 @@ class LagWatch:
             return "slow"
         if lag <= _RECOVERED:
             del self._episodes[reference]
-            return "recovered"
+            return "gone" if subscription.closed else "recovered"
         episode.looks = 0 if seq != episode.seq else episode.looks + 1
         episode.seq = seq
         before = episode.state
