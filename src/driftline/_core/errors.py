@@ -65,3 +65,11 @@ def end_of(topic: str, error: BaseException | None, regular: type[Exception]) ->
     broken = anyio.BrokenResourceError(f"the topic {topic!r} failed: {error!r}")
     broken.__cause__ = error
     return broken
+
+
+def busy(subscription: str) -> anyio.BusyResourceError:
+    """Return what to raise when two want to wait for one subscription."""
+    # Not where it is raised: a variable there would refer to it, and it to the variable.
+    error = anyio.BusyResourceError("reading from")
+    error.args = (f"another task or thread waits for {subscription}: give each its own fork()",)
+    return error

@@ -21,7 +21,7 @@ from anyio.abc import ObjectReceiveStream
 
 from driftline._core import views
 from driftline._core.checks import check_name, checked_count, checked_seconds
-from driftline._core.errors import end_of
+from driftline._core.errors import busy, end_of
 from driftline._core.hold import Hold
 from driftline._core.link import CLOSED, END, Link
 from driftline._core.message import Message, Position
@@ -359,9 +359,7 @@ class Subscription(Tolerant[T], ObjectReceiveStream[T]):
 
     def _refuse_if_busy(self) -> None:
         if self._reading:
-            error = anyio.BusyResourceError("reading from")
-            error.args = (f"another task or thread waits for {self!r}: give each its own fork()",)
-            raise error
+            raise busy(repr(self))
 
     def _take(self) -> tuple[T, float]:
         """Move on, and return the message and its time."""
