@@ -338,10 +338,8 @@ def test_p6_a_subscription_closed_by_another_thread_gives_a_message_or_says_so(
     explore_some(make)
 
 
-@pytest.mark.parametrize("read", WAYS_TO_READ.values(), ids=WAYS_TO_READ)
-def test_p1_p8_d3_a_cut_by_another_thread_makes_nothing_lost_untold_or_double(
-    read: Callable[[Subscription[int]], object],
-) -> None:
+@pytest.mark.parametrize("way", ["receive_nowait", "batches", "latest", "skip", "fork"])
+def test_p1_p8_d3_a_cut_by_another_thread_makes_nothing_lost_untold_or_double(way: str) -> None:
     def make() -> Meeting:
         topic = Topic[int]("topic", limit=2)
         subscription = topic.subscribe(on_lag="skip")
@@ -349,8 +347,7 @@ def test_p1_p8_d3_a_cut_by_another_thread_makes_nothing_lost_untold_or_double(
         subscription.receive_nowait()  # so that the next is not a checkpoint
 
         def read_once() -> None:
-            with suppress(anyio.ClosedResourceError):  # at a gap `receive` wants an event loop
-                read(subscription)
+            WAYS_TO_READ[way](subscription)
 
         def publish() -> None:
             topic.publish(3)
@@ -373,7 +370,7 @@ def test_p1_p8_d3_a_cut_by_another_thread_makes_nothing_lost_untold_or_double(
 
         return Meeting([read_once, publish_and_close], check)
 
-    explore_some(make, most=20)
+    explore_all(make, bound=1)
 
 
 class HastyLock(interleavings.Lock):

@@ -61,7 +61,7 @@ class Milestones:
         limited = self._measured or messages < inf
         self.apart = int(max(1, min(_CLOSE, messages // 16))) if limited else APART
         self._bytes = -inf  # so that the next is one
-        self.due = 0
+        self.due = 0 if limited else APART
         """The number of messages from which on to ask `link`."""
 
     def link(self, link: Link[Any], seq: int, before: int, now: float) -> Link[Any]:
