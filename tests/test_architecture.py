@@ -51,7 +51,7 @@ def test_no_file_of_the_core_is_long_and_neither_is_the_core() -> None:
     # Nobody needs to read `invariants` to know what happens: only tests call it.
     run = set(CORE.glob("*.py")) - {CORE / "invariants.py"}
     beside_parking = {module: lines[module] for module in run}
-    assert sum(beside_parking.values()) <= 1650, beside_parking
+    assert sum(beside_parking.values()) <= 1700, beside_parking
 
 
 def test_every_file_of_the_core_is_named_in_the_reading_order() -> None:

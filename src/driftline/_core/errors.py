@@ -58,6 +58,10 @@ class PositionLost(Exception):
         return f"{self.args[0]}.{lost} Subscribe without `since`, and tell the reader."
 
 
+class TooManyTopics(Exception):
+    """A bus has as many topics as it may have, `Bus(max_topics=...)`; no other was made."""
+
+
 def end_of(topic: str, error: BaseException | None, regular: type[Exception]) -> Exception:
     """Return what to raise at the end of a topic: `regular`, unless an error ended it."""
     if error is None:

@@ -35,6 +35,9 @@ from typing import Any, Final, Generic, TypeVar
 
 T = TypeVar("T")
 
+Origin = tuple[str, int]
+"""The name of the topic on which a message was published, and its number there."""
+
 
 class Link(Generic[T]):
     """One message of a topic, or the place where the next one will go.
@@ -60,9 +63,18 @@ class Milestone(Link[T]):
     It is found, as long as it lives, by whoever looks for a place without walking there.
     """
 
-    __slots__ = ("__weakref__", "seq")
+    __slots__ = ("__weakref__", "origin", "seq")
 
+    origin: Origin  # as of a `Copy`, where that is what it stands among
     seq: int  # the number of messages before it; set before a `next` leads to it
+
+
+class Copy(Link[T]):
+    """A link of a chain that has the messages of several topics, each of which has its own too."""
+
+    __slots__ = ("origin",)
+
+    origin: Origin
 
 
 class Stop(Link[Any]):

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from math import inf
 from threading import get_ident
@@ -72,8 +73,11 @@ class Senders:
         for sender in self.queue.copy():
             sender.bell.publish(None)
 
-    def room(self, topic: Topic[Any]) -> bool:
-        """Return whether the slowest subscription is less than the limit behind."""
+    def room(self, topic: Topic[Any], wake: Callable[[object], None]) -> bool:
+        """Return whether the slowest subscription is less than the limit behind.
+
+        If it is not, `wake` is called when there may be room.
+        """
         if not self.newcomers and topic.published - self._slowest < topic._limits.messages:
             return True
         for _ in range(2):
@@ -86,7 +90,7 @@ class Senders:
                 return True
             hold = topic._limits.milestones.first(self._slowest)
             if isinstance(hold.link, Milestone):
-                self._awaited = ref(hold.link, self.wake)
+                self._awaited = ref(hold.link, wake)
             del hold
         return False
 
@@ -110,7 +114,9 @@ class Sender:
     def may_publish(self) -> bool:
         """Return whether it is first, and there is room; otherwise `heard` tells when to ask."""
         self._topic._refuse_if_closed()
-        return self._senders.queue[0] is self and self._senders.room(self._topic)
+        return self._senders.queue[0] is self and all(
+            chain._senders.room(chain, self._senders.wake) for chain in self._topic._chains()
+        )
 
     @property
     def patience(self) -> float | None:
@@ -194,6 +200,10 @@ class Sending(Generic[T]):
             except BaseException:  # of a signal handler
                 sender.leave()
                 raise
+
+    def _chains(self: Any) -> Sequence[Topic[Any]]:
+        """Return those in which a message of this topic stands."""
+        return (self,)
 
     def _sender(self: Any) -> Sender:
         self._refuse_if_closed()

@@ -30,6 +30,8 @@ class SubscriptionStatistics:
     """Messages lost because they were read too slowly."""
     skipped: int
     """Messages passed over by choice."""
+    subscribed_at: float
+    """When the subscription was made, in seconds since the epoch."""
 
     @classmethod
     def of(cls, subscription: Visible[Any]) -> SubscriptionStatistics:
@@ -43,6 +45,7 @@ class SubscriptionStatistics:
             received=subscription.received,
             missed=subscription.missed,
             skipped=subscription.skipped,
+            subscribed_at=subscription.subscribed_at,
         )
 
 
@@ -52,6 +55,8 @@ class TopicStatistics:
 
     name: str
     """The name of the topic."""
+    epoch: str
+    """Tells it from another of the same name, as in `Position.epoch`."""
     published: int
     """Messages published so far."""
     published_bytes: int | None
@@ -69,6 +74,7 @@ class TopicStatistics:
         rows = [subscription.statistics() for subscription in topic.subscriptions()]
         return cls(
             name=topic.name,
+            epoch=topic._epoch,
             published=topic.published,
             published_bytes=None if topic._sizeof is None else topic._end[0].before,
             closed=topic.closed,

@@ -17,6 +17,9 @@ from driftline._core.tolerance import ON_LAG, Tolerance
 from driftline._core.visible import VisibleTopic
 
 if TYPE_CHECKING:
+    from driftline._core.limits import Limits
+    from driftline._core.places import Place, Places
+    from driftline._core.replay import Replay
     from driftline._core.senders import Senders
     from driftline._core.topic import Topic
 
@@ -28,6 +31,9 @@ class Subscribable(VisibleTopic[T]):
 
     __slots__ = ()
 
+    _limits: Limits
+    _places: Places
+    _replay: Replay | None
     _senders: Senders
     _sizeof: Any
 
@@ -77,7 +83,13 @@ class Subscribable(VisibleTopic[T]):
         checked_count("replay", replay, least=0)
         if since is None and not replay and replay_seconds is None:
             return self._subscription(*self._end, name, tolerance)
-        hold, seq = _place_before(replay, replay_seconds, since, cast("Topic[T]", self))
+        if since is None:
+            hold, seq = self._place_back(replay, replay_seconds)
+        elif replay or replay_seconds is not None:
+            raise ValueError("since says where to begin, and so does replay; give one of them")
+        else:
+            position = since if isinstance(since, Position) else Position.parse(since)
+            hold, seq = _place_of(position, cast("Topic[T]", self))
         return self._subscription(hold.link, seq, name, tolerance)
 
     def _subscription(
@@ -89,6 +101,33 @@ class Subscribable(VisibleTopic[T]):
             self._senders.newcomers = True
         return subscription
 
+    def _place_back(self, messages: int, seconds: float | None) -> tuple[Hold, int]:
+        """Return the link so many messages and seconds back, and how many are before it."""
+        seconds = checked_limit("replay_seconds", seconds)
+        replay = self._replay
+        if replay is None:
+            raise ValueError("this topic keeps nothing to replay; make it with Topic(replay=...)")
+        if messages > replay.messages:
+            raise ValueError(
+                f"this topic keeps {replay.messages:g} messages to replay, fewer than {messages}"
+            )
+        if replay.seconds < seconds < inf:
+            raise ValueError(
+                f"this topic keeps messages for {replay.seconds:g} seconds to replay, "
+                f"not {seconds:g}"
+            )
+        place = replay.place
+        start, seq = Hold(place[0]), place[1]
+        del place  # it would be the last to refer to what is let go of meanwhile
+        first = self.published - (messages or inf)
+        oldest = monotonic() - min(seconds, replay.seconds)
+        return self._limits.seek(
+            start, seq, lambda link, number: number < first or link.time < oldest
+        )
+
+    def _park(self, place: Place) -> None:
+        self._places[place] = None
+
     def __aiter__(self) -> Subscription[T]:
         """Subscribe, for `async for` in a task."""
         return self.subscribe()
@@ -96,39 +135,6 @@ class Subscribable(VisibleTopic[T]):
     def __iter__(self) -> Subscription[T]:
         """Subscribe, for `for` in a thread, which blocks while there is nothing to read."""
         return self.subscribe()
-
-
-def _place_before(
-    messages: int, seconds: float | None, since: Position | str | None, topic: Topic[Any]
-) -> tuple[Hold, int]:
-    """Return the link where to begin, and the number of messages before it."""
-    if since is None:
-        return _place_back(messages, seconds, topic)
-    if messages or seconds is not None:
-        raise ValueError("since says where to begin, and so does replay; give one of them")
-    return _place_of(since if isinstance(since, Position) else Position.parse(since), topic)
-
-
-def _place_back(messages: int, seconds: float | None, topic: Topic[Any]) -> tuple[Hold, int]:
-    """Return the link so many messages and seconds back, and the number of messages before it."""
-    seconds = checked_limit("replay_seconds", seconds)
-    replay = topic._replay
-    if replay is None:
-        raise ValueError("this topic keeps nothing to replay; make it with Topic(replay=...)")
-    if messages > replay.messages:
-        raise ValueError(
-            f"this topic keeps {replay.messages:g} messages to replay, fewer than {messages}"
-        )
-    if replay.seconds < seconds < inf:
-        raise ValueError(
-            f"this topic keeps messages for {replay.seconds:g} seconds to replay, not {seconds:g}"
-        )
-    place = replay.place
-    start, seq = Hold(place[0]), place[1]
-    del place  # it would be the last to refer to what is let go of meanwhile
-    first = topic.published - (messages or inf)
-    oldest = monotonic() - min(seconds, replay.seconds)
-    return topic._limits.seek(start, seq, lambda link, number: number < first or link.time < oldest)
 
 
 def _place_of(position: Position, topic: Topic[Any]) -> tuple[Hold, int]:

@@ -284,7 +284,7 @@ class Subscription(Tolerant[T], ObjectReceiveStream[T]):
         place = Place(self._link, self._seq, checked_seconds("seconds", seconds))
         if self._closed:
             raise self._end()
-        self._topic._places[place] = None
+        self._topic._park(place)
         self.close()
         return self.position
 

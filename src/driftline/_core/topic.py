@@ -20,14 +20,16 @@ K4. After every instruction here the state is one from which the next to take th
     So an exception that a signal handler raises in the middle costs nobody else a message.
 K5. Close takes its place in the inbox like a message. What comes behind it is refused, and the
     publisher, who must have seen `_closing` by then, takes it back and raises.
+K6. Several topics may share one inbox and one turn; then all their messages have one order.
 """
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from secrets import token_urlsafe
+from os import urandom
 from time import monotonic, time
 from typing import Any, NoReturn, TypeVar
 from weakref import ref
@@ -49,7 +51,7 @@ from driftline._core.turn import Turn
 T = TypeVar("T")
 
 Sizes = Sequence[int]
-Entry = tuple[Any, Sizes, list[None], int, Link[Any], Link[Any], None]
+Entry = tuple["Topic[Any]", Any, Sizes, list[Any], int, Link[Any], Link[Any], None]
 
 
 class Topic(Subscribable[T], Limited, Sending[T]):
@@ -117,7 +119,7 @@ class Topic(Subscribable[T], Limited, Sending[T]):
         self._closing = False
         self._subscriptions = {}
         self._clock = time() - monotonic()
-        self._epoch = token_urlsafe(6)
+        self._epoch = urlsafe_b64encode(urandom(6)).decode()
         self._places = Places()
         self._senders = Senders()
         self._replay: Replay | None = None
@@ -173,7 +175,7 @@ class Topic(Subscribable[T], Limited, Sending[T]):
         if error is not None and not isinstance(error, BaseException):
             raise TypeError(f"close takes an exception (an instance) or nothing, not {error!r}")
         if not self._closing:
-            entry: Entry = (error, (), [None, None], 0, END, END, None)
+            entry: Entry = (self, error, (), [None, None], 0, END, END, None)
             self._closing = True
             try:
                 self._inbox.append(entry)
@@ -190,7 +192,7 @@ class Topic(Subscribable[T], Limited, Sending[T]):
         # `links` is emptied before anybody can link what was in it: who comes back late from
         # `append` must not be the last to hold what others have published behind it.
         self._inbox.append(
-            (value, sizes, claim, len(links), links[0], links.pop(), links.clear())  # type: ignore[func-returns-value]
+            (self, value, sizes, claim, len(links), links[0], links.pop(), links.clear())  # type: ignore[func-returns-value]
         )
         try:  # noqa: SIM105  # with suppress() it takes longer
             self._link_inbox()
@@ -225,14 +227,25 @@ class Topic(Subscribable[T], Limited, Sending[T]):
             raise
 
     def _link_all(self) -> None:
-        while self._inbox:
-            self._link_first()
-        if self._waiting.queue:
-            self._waiting.wake()
+        """Link what is in the inbox. Only who has the turn may."""
+        inbox = self._inbox
+        while inbox:
+            entry = inbox[0]
+            topic = entry[0]
+            topic._link(entry)
+            # This frame may be the last to refer to a chain that another has published.
+            hold = Hold(entry[5]) if entry[4] > 1 else None
+            del entry
+            try:
+                inbox.popleft()
+                del hold
+            finally:
+                if not inbox or inbox[0][0] is not topic:  # once for many
+                    topic._wake()
 
-    def _link_first(self) -> None:
-        """Link the first entry of the inbox, and take it out. Only who has the turn may."""
-        value, sizes, claim, count, first, last, _ = self._inbox[0]
+    def _link(self, entry: Entry) -> None:
+        """Link a message of this topic, or several, or its end. Twice does no harm."""
+        _, value, sizes, claim, count, first, last, _ = entry
         link, published = self._end
         if link.next is not END:  # otherwise it came too late (K5)
             # All that could be interrupted comes before the claim, and does no harm twice (K4).
@@ -256,13 +269,11 @@ class Topic(Subscribable[T], Limited, Sending[T]):
                 link.next = first
                 if marks or self._replay is not None or self._places:
                     self._keep(marks, now)
-                if count > 1:
-                    hold = Hold(link)
-                    del link, first
-                    self._inbox.popleft()
-                    hold.free()  # likewise, if this thread links what another has published
-                    return
-        self._inbox.popleft()
+
+    def _wake(self) -> None:
+        """Have those woken who wait for this topic."""
+        if self._waiting.queue:
+            self._waiting.wake()
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a topic cannot be copied or pickled; pass it on as it is")

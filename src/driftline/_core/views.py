@@ -115,7 +115,9 @@ def messages(subscription: Subscription[T]) -> View[Message[T]]:
     topic = subscription.topic
 
     def take() -> Message[T]:
+        hold = Hold(subscription._link)
         value, time = subscription._take()
-        return Message(topic.name, subscription._seq, topic._clock + time, value)
+        name, seq = getattr(hold.link, "origin", (topic.name, subscription._seq))
+        return Message(name, seq, topic._clock + time, value)
 
     return View(subscription, take, EVERY)

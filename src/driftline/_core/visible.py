@@ -97,6 +97,7 @@ class Visible(Generic[T]):
         "_received",
         "_skipped",
         "_start",
+        "_subscribed",
         "_topic",
     )
 
@@ -109,6 +110,7 @@ class Visible(Generic[T]):
         self._start = seq
         self._received = self._missed = self._skipped = 0
         self._closed = False
+        self._subscribed = monotonic()
 
     @property
     def name(self) -> str | None:
@@ -119,6 +121,11 @@ class Visible(Generic[T]):
     def topic(self) -> Topic[T]:
         """The topic that it reads."""
         return self._topic
+
+    @property
+    def subscribed_at(self) -> float:
+        """When it was made, in seconds since the epoch, by the clock of `Message.published_at`."""
+        return self._topic._clock + self._subscribed
 
     @property
     def closed(self) -> bool:
