@@ -11,7 +11,7 @@ The rules, in words:
    missing, it was told about exactly as many.
 3. The messages of each publisher arrive in the order they were published.
 4. There is one order of all messages that fits what every reader saw.
-5. Sequence numbers name the same message to every reader, and grow.
+5. Sequence numbers name the same message to every reader of a topic, and grow.
 6. `received + skipped + missed == position - start`.
 
 A publish that was under way while a reader subscribed may be delivered or not. A plain list without
@@ -43,12 +43,21 @@ class LawBroken(AssertionError):
 class Reader(Generic[S]):
     """What one subscription got, in its order."""
 
-    def __init__(self, name: str, subscription: S, asked: int, subscribed: int, start: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        subscription: S,
+        asked: int,
+        subscribed: int,
+        start: int,
+        wants: Callable[[Published], bool],
+    ) -> None:
         self.name = name
         self.subscription = subscription
         self.asked = asked
         self.subscribed = subscribed
         self.start = start
+        self.wants = wants
         self.values: list[Published] = []
         self.seqs: list[int] = []
         self.left = False
@@ -79,7 +88,7 @@ class Reader(Generic[S]):
 
 
 class Ledger:
-    """Who published what, when it was accepted, and who read it. One for each topic."""
+    """Who published what, when it was accepted, and who read it. One for each topic or bus."""
 
     def __init__(self, topic: Publishes) -> None:
         self.topic = topic
@@ -98,12 +107,23 @@ class Ledger:
         self.accepted[value] = next(self._now)
         return value
 
-    def reader(self, name: str, subscribe: Callable[[], S]) -> Reader[S]:
-        """Subscribe, and keep a record of what that subscription gets."""
+    def reader(
+        self,
+        name: str,
+        subscribe: Callable[[], S],
+        wants: Callable[[Published], bool] = lambda _: True,
+    ) -> Reader[S]:
+        """Subscribe, and keep a record of what that subscription gets.
+
+        Args:
+            name: For complaints.
+            subscribe: Returns the subscription.
+            wants: Which messages it has subscribed to, if not to all.
+        """
         asked = next(self._now)
         subscription = subscribe()
         start = _position(subscription) if _counts(subscription) else 0
-        reader = Reader(name, subscription, asked, next(self._now), start)
+        reader = Reader(name, subscription, asked, next(self._now), start, wants)
         self.readers.append(reader)
         return reader
 
@@ -134,6 +154,8 @@ class Ledger:
         refused = [value for value in times if value in self.begun and value not in self.accepted]
         if refused:
             yield f"got {_some(refused)}, although publish() raised"
+        if unwanted := [value for value in times if not reader.wants(value)]:
+            yield f"got {_some(unwanted)}, to which it had not subscribed"
         if early := [value for value in times if self._before(value, reader)]:
             yield f"got {_some(early)}, published before it subscribed"
         yield from _wrong_turns(reader)
@@ -155,6 +177,7 @@ class Ledger:
             (publisher, number)
             for publisher, number in self.accepted
             if self.begun[publisher, number] > reader.subscribed
+            and reader.wants((publisher, number))
             and (not reader.left or number < last.get(publisher, -1))
         ]
         seen = set(reader.values)
@@ -189,10 +212,11 @@ def _miscounts(reader: Reader[Any]) -> Iterator[str]:
 
 
 def _two_names(readers: Sequence[Reader[Any]]) -> Iterator[str]:
-    values: dict[int, tuple[Published, str]] = {}
+    values: dict[tuple[int, int], tuple[Published, str]] = {}
     for reader in readers:
+        numbered = id(getattr(reader.subscription, "topic", None))  # all that have these numbers
         for seq, value in zip(reader.seqs, reader.values, strict=False):
-            known, name = values.setdefault(seq, (value, reader.name))
+            known, name = values.setdefault((numbered, seq), (value, reader.name))
             if known != value:
                 yield (
                     f"readers {name!r} and {reader.name!r} disagree on message {seq}:"

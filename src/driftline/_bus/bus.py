@@ -147,19 +147,15 @@ class Bus:
             anyio.ClosedResourceError: the bus was closed; the message is not published.
             ValueError, TypeError, TooManyTopics: as for `topic`, likewise.
         """
-        topic: Topic[Any] | None
         try:
             topic = self._named[name]()
         except (KeyError, TypeError):
             topic = None
-        if topic is None:
-            topic = self.topic(name)
-            self._kept.recent.append(topic)
-        topic.publish(value)
+        (topic or self._topic(name)).publish(value)
 
     def publish_many(self, name: str, values: Iterable[Any]) -> None:
         """Publish several messages on one topic at once, as `Topic.publish_many` does."""
-        self.topic(name).publish_many(values)
+        self._topic(name).publish_many(values)
 
     async def send(self, name: str, value: Any) -> None:
         """Publish a message as soon as there is room, as `Topic.send` does.
@@ -167,7 +163,7 @@ class Bus:
         There is room when the slowest subscription of the topic is less than its `limit` behind,
         and likewise that of each stream of patterns that matches, with the `limit` of the bus.
         """
-        await self.topic(name).send(value)
+        await self._topic(name).send(value)
 
     # Subscriptions.
 
@@ -337,6 +333,14 @@ class Bus:
         raise TypeError("a bus cannot be copied or pickled; pass it on as it is")
 
     # How it is done.
+
+    def _topic(self, name: str) -> Topic[Any]:
+        """Return a topic to publish on. If it had to be made, it is held for a while."""
+        there = isinstance(name, str) and name in self._named
+        topic = self.topic(name)
+        if not there:
+            self._kept.recent.append(topic)
+        return topic
 
     def _make_topic(self, name: str, settings: TopicSettings) -> BusTopic[Any]:
         check_topic_name(name)

@@ -51,6 +51,22 @@ class Joined(Topic[T]):
         self._joint = joint
         self._inbox, self._turn = joint.inbox, joint.turn
 
+    def settle(self) -> None:
+        """Look at the patterns as they are now, unless somebody has the turn and will do so."""
+        turn = self._turn
+        try:
+            del turn.free
+        except AttributeError:
+            return
+        try:
+            self._look()
+        finally:
+            turn.free = True
+        self._link_inbox()
+
+    def _look(self) -> None:
+        self._joint.settle()
+
     def _park(self, place: Place) -> None:
         super()._park(place)
         self._joint.park(self)
@@ -107,19 +123,6 @@ class Stream(Joined[Any]):
         if self._waiting.queue:
             self._waiting.wake()
 
-    def settle(self) -> None:
-        """Have the tree of patterns changed, unless somebody has the turn and will do it."""
-        turn = self._turn
-        try:
-            del turn.free
-        except AttributeError:
-            return
-        try:
-            self._joint.settle()
-        finally:
-            turn.free = True
-        self._link_inbox()
-
     def _place_back(self, messages: int, seconds: float | None) -> tuple[Hold, int]:
         return history(self, messages, seconds)
 
@@ -149,8 +152,7 @@ class BusTopic(Joined[T]):
     def _link(self, entry: Entry) -> None:
         joint = self._joint
         if self._version != joint.version or joint.changes:
-            self._streams = tuple(joint.matching(self._name))
-            self._version = joint.version
+            self._look()
         if self._streams or entry[3][0] is not None:
             self._link_with_copies(entry)
         else:
@@ -158,6 +160,10 @@ class BusTopic(Joined[T]):
         published = self._end[1]
         joint.published += published - self._counted
         self._counted = published
+
+    def _look(self) -> None:
+        self._streams = tuple(self._joint.matching(self._name))
+        self._version = self._joint.version
 
     def _link_with_copies(self, entry: Entry) -> None:
         claim = entry[3]
@@ -190,5 +196,6 @@ class BusTopic(Joined[T]):
         return number, copies
 
     def _chains(self) -> Sequence[Topic[Any]]:
+        self.settle()
         live = (reference() for reference in self._streams)
         return (self, *(stream for stream in live if stream is not None))

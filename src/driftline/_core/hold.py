@@ -80,7 +80,8 @@ class Hold:
         return most
 
     def __del__(self) -> None:
-        self.free()
+        if hasattr(self, "link"):  # otherwise an interruption came before it was made
+            self.free()
 
 
 _value: Final = attrgetter("value")

@@ -38,7 +38,8 @@ class Position:
     epoch: str
     """Tells one topic object from another, even of the same name or in another process."""
     seq: int
-    """The number of the last message before this place."""
+    """The number of the last message before this place; less than 0 in what a stream of patterns
+    begins with when it is asked to replay."""
 
     def __str__(self) -> str:
         return f"{self.epoch}.{self.seq}"
@@ -58,4 +59,4 @@ class Position:
         return cls(found[1], int(found[2]))
 
 
-_TOKEN: Final = re.compile(r"([A-Za-z0-9_-]{8})\.(0|[1-9][0-9]{0,18})")
+_TOKEN: Final = re.compile(r"([A-Za-z0-9_-]{8})\.(0|-?[1-9][0-9]{0,18})")

@@ -221,7 +221,7 @@ class Sending(Generic[T]):
                 f"send needs a limit of at least {replay.messages + limits.milestones.apart:g} "
                 f"beside a replay of {replay.messages:g}: give the topic more, or less to replay"
             )
-        return Sender(topic, type(topic)("room"))
+        return Sender(topic, topic._bell())
 
     def _send(self: Any, value: Any) -> None:
         sizes = () if self._sizeof is None else (checked_size(self._sizeof, value),)

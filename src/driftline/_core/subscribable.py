@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import inf
+from sys import maxsize
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from weakref import ref
@@ -138,7 +139,7 @@ class Subscribable(VisibleTopic[T]):
 
 
 def _place_of(position: Position, topic: Topic[Any]) -> tuple[Hold, int]:
-    checked_count("since.seq", position.seq, least=0)
+    checked_count("since.seq", position.seq, least=-maxsize)
     # It is found if the topic replays it, if a place was parked there or before, or if nothing was
     # published since.
     if position.epoch != topic._epoch:

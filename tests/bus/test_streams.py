@@ -1,0 +1,417 @@
+"""What subscriptions to patterns get: each message once, in one order, with all abilities."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import anyio
+import pytest
+
+import driftline
+from driftline import (
+    Bus,
+    Lagged,
+    Message,
+    PositionLost,
+    SlowConsumer,
+    Subscription,
+    forward,
+)
+from driftline._bus import history
+from driftline._core.invariants import check
+from proof.interruptions import interrupt
+
+
+def ready(subscription: Subscription[Any]) -> list[Any]:
+    got = []
+    with suppress(anyio.WouldBlock, anyio.EndOfStream):
+        while True:
+            got.append(subscription.receive_nowait())
+    return got
+
+
+def messages(subscription: Subscription[Any]) -> list[tuple[str, int, Any]]:
+    view = subscription.messages()
+    got: list[Message[Any]] = []
+    while subscription.lag:
+        got.append(next(view))
+    return [(message.topic, message.seq, message.value) for message in got]
+
+
+def check_all(bus: Bus) -> None:
+    """Assert the invariants of all topics and streams of a bus at rest."""
+    joint = bus._joint
+    assert not joint.inbox
+    for reference in joint.members.copy():
+        topic = reference()
+        if topic is not None:
+            check(topic)
+
+
+def test_p2_topics_that_are_there_and_topics_that_come_later() -> None:
+    bus = Bus()
+    present = bus.topic("a.present")
+    subscription = bus.subscribe("a.*", "b.>")
+    present.publish(1)
+    bus.publish("a.later", 2)
+    bus.publish("b.c.d", 3)
+    bus.publish("b", 0)
+    bus.publish("a.b.c", 0)
+    later = bus.subscribe("a.*", "b.>")
+    present.publish_many([4, 5])
+    assert messages(subscription) == [
+        ("a.present", 1, 1),
+        ("a.later", 1, 2),
+        ("b.c.d", 1, 3),
+        ("a.present", 2, 4),
+        ("a.present", 3, 5),
+    ]
+    assert ready(later) == [4, 5]
+    check_all(bus)
+
+
+def test_p1_what_matches_several_patterns_comes_once() -> None:
+    bus = Bus()
+    subscription = bus.subscribe(">", "*", "a", "*.b")
+    bus.publish("a", 1)
+    bus.publish("a.b", 2)
+    assert ready(subscription) == [1, 2]
+
+
+def test_p3_all_streams_and_topics_agree_on_one_order() -> None:
+    bus = Bus()
+    readers = [bus.subscribe(*patterns) for patterns in (["a.*"], ["*.x"], [">"], ["a.x", "b.x"])]
+    for n in range(50):
+        bus.publish("a.x" if n % 3 else "b.x", n)
+    bus.publish_many("a.x", range(50, 60))
+    everything = list(range(60))
+    assert [ready(reader) for reader in readers] == [
+        [n for n in everything if n % 3 or n >= 50],
+        everything,
+        everything,
+        everything,
+    ]
+
+
+def test_a_message_has_one_time_in_its_topic_and_nearly_that_in_a_stream() -> None:
+    bus = Bus()
+    own, all_of_them = bus.subscribe("a"), bus.subscribe(">")
+    bus.publish("a", 1)
+    (one,), (other,) = ([next(reader.messages())] for reader in (own, all_of_them))
+    assert isinstance(one, Message)
+    assert (one.topic, one.seq, one.value) == (other.topic, other.seq, other.value)
+    assert abs(one.published_at - other.published_at) < 1
+
+
+def test_p11_lag_is_counted_in_messages_seconds_and_bytes() -> None:
+    bus = Bus(sizeof=len)
+    subscription = bus.subscribe("a.*", name="slow")
+    bus.topic("a.plain", sizeof=None, keep=True)
+    bus.publish("a.b", b"12345")
+    bus.publish("a.plain", object())
+    bus.publish_many("a.b", [b"1", b"22", b"333"])
+    assert (subscription.lag, subscription.lag_bytes) == (5, 11)
+    assert subscription.lag_seconds > 0
+    assert next(subscription) == b"12345"
+    assert subscription.lag_bytes == 6
+    check_all(bus)
+    (row,) = bus.lags()
+    assert (row.topic, row.name, row.lag, row.lag_bytes, row.received) == ("a.*", "slow", 4, 6, 1)
+
+
+def test_without_sizes_of_the_bus_a_stream_knows_no_bytes() -> None:
+    bus = Bus()
+    subscription = bus.subscribe("*")
+    bus.topic("a", sizeof=len, keep=True).publish_many([b"1", b"22"])
+    assert subscription.lag_bytes is None
+    check_all(bus)
+
+
+async def test_every_way_to_read_works() -> None:
+    bus = Bus()
+    subscription = bus.subscribe("a.*")
+    publish = partial(bus.publish, "a.b")
+    for n in range(10):
+        publish(n)
+    fork = subscription.fork(name="fork")
+    assert await subscription.receive() == 0
+    assert await anext(aiter(subscription.batches(max_size=3))) == [1, 2, 3]
+    assert subscription.skip(2) == 2
+    assert await anext(aiter(subscription.latest_by(lambda value: value % 2))) == {0: 8, 1: 9}
+    publish(10)
+    publish(11)
+    assert await anext(aiter(subscription.latest())) == 11
+    assert (subscription.received, subscription.skipped, subscription.lag) == (7, 5, 0)
+    assert ready(fork) == list(range(12))
+    bus.close()
+    assert [value async for value in subscription] == []
+    check_all(bus)
+
+
+@pytest.mark.parametrize("limit", [1, 3, 100])
+def test_p8_a_limit_of_the_bus_bounds_its_streams_and_tells_what_was_missed(limit: int) -> None:
+    bus = Bus(limit=limit)
+    told = bus.subscribe("a.*")
+    silent = bus.subscribe("a.*", on_lag="skip")
+    for n in range(1000):
+        bus.publish(f"a.{n % 7}", n)
+    with pytest.raises(Lagged) as lagged:
+        told.receive_nowait()
+    assert lagged.value.topic == "a.*"
+    kept = ready(told)
+    assert kept == list(range(1000 - len(kept), 1000))
+    assert limit <= len(kept) <= limit + limit // 8
+    assert told.missed == lagged.value.missed == 1000 - len(kept)
+    assert ready(silent) == kept
+    check_all(bus)
+
+
+def test_readers_of_a_stream_have_policies_of_their_own() -> None:
+    bus = Bus()
+    latest = bus.subscribe("a.*", max_lag=5, on_lag="latest")
+    closed = bus.subscribe("a.*", max_lag=5, on_lag="close")
+    patient = bus.subscribe("a.*")
+    for n in range(20):
+        bus.publish("a.b", n)
+    assert ready(latest) == [19]
+    with pytest.raises(SlowConsumer):
+        closed.receive_nowait()
+    assert ready(patient) == list(range(20))
+
+
+# The past.
+
+
+def test_a_stream_begins_with_what_the_matching_topics_keep_in_their_order() -> None:
+    bus = Bus(replay=3, sizeof=lambda value: 10)
+    topics = [bus.topic(name, keep=True) for name in ("a.x", "a.y", "b.x")]
+    bus.topic("a.none", keep=True, replay=0).publish("never")
+    live = bus.subscribe("a.*")
+    for n in range(5):
+        for topic in topics:
+            topic.publish((topic.name, n))
+    for replay, count in ((1, 1), (4, 4), (6, 6), (100, 6)):
+        subscription = bus.subscribe("a.*", replay=replay)
+        assert subscription.topic is live.topic
+        assert (subscription.lag, subscription.lag_bytes) == (count, 10 * count)
+        fork = subscription.fork()
+        bus.publish("a.x", "live")
+        expected = [(name, n) for n in range(2, 5) for name in ("a.x", "a.y")]
+        got = messages(subscription)
+        past = [("a.x", 5, ("a.x", 4)), ("a.y", 5, ("a.y", 4))]
+        if replay == 4:
+            assert got[2:4] == past
+        if replay != 100:
+            assert [value for _, _, value in got] == [*expected[6 - count :], "live"]
+        assert ready(fork) == [value for _, _, value in got]
+        assert subscription.received == count + 1
+        topics = [bus.topic(name, keep=False) for name in ("a.x", "a.y")]
+        del topics[:]
+        bus = Bus(replay=3, sizeof=lambda value: 10)
+        topics = [bus.topic(name, keep=True) for name in ("a.x", "a.y")]
+        live = bus.subscribe("a.*")
+        for n in range(5):
+            for topic in topics:
+                topic.publish((topic.name, n))
+
+
+def test_the_past_by_age(monkeypatch: pytest.MonkeyPatch) -> None:
+    bus = Bus(replay_seconds=1000)
+    now = 1e6
+    for module in (
+        "driftline._core.topic",
+        "driftline._core.subscribable",
+        "driftline._bus.history",
+    ):
+        monkeypatch.setattr(f"{module}.monotonic", lambda: now)
+    a, b = bus.topic("a.a", keep=True), bus.topic("a.b", keep=True)
+    for step in range(6):
+        now = 1e6 + step
+        (a if step % 2 else b).publish(step)
+    assert ready(bus.subscribe("a.*", replay_seconds=2.5)) == [3, 4, 5]
+    assert ready(bus.subscribe("a.*", replay_seconds=100, replay=2)) == [4, 5]
+
+
+def test_the_past_within_the_limit_of_the_bus() -> None:
+    bus = Bus(limit=4, replay=4)
+    for name in ("a.a", "a.b"):
+        bus.topic(name, keep=True).publish_many(range(10))
+    subscription = bus.subscribe("a.*", replay=4)
+    assert subscription.lag == 4
+    check_all(bus)
+
+
+def test_the_past_cannot_be_read_in_the_middle_of_a_publish(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(history, "_TRIES", 3)
+    bus = Bus(replay=2)
+    errors: list[RuntimeError] = []
+
+    class Finalized:
+        def __del__(self) -> None:
+            try:
+                bus.subscribe("*", replay=1)
+            except RuntimeError as error:
+                errors.append(error)
+
+    bus.publish("a", 1)
+    with pytest.MonkeyPatch.context() as patch:
+        topic = bus.topic("a")
+        patch.setattr(type(topic), "_wake", lambda self: bus_finalizes(Finalized))
+        bus.publish("a", 2)
+    assert "in the middle of a publish()" in str(errors[0])
+    assert ready(bus.subscribe("*", replay=2)) == [1, 2]
+
+
+def bus_finalizes(make: Callable[[], object]) -> None:
+    make()
+
+
+def test_a_position_of_a_stream_is_gone_on_from_exactly_or_lost() -> None:
+    bus = Bus()
+    subscription = bus.subscribe("a.*")
+    bus.publish("a.b", 1)
+    bus.publish("a.b", 2)
+    assert subscription.receive_nowait() == 1
+    token = str(subscription.park(60))
+    bus.publish("a.c", 3)
+    assert ready(bus.subscribe("a.*", since=token)) == [2, 3]
+    with pytest.raises(PositionLost):
+        bus.subscribe("a.>", since=token)
+
+
+def test_a_place_in_the_past_of_a_stream_has_a_token_too() -> None:
+    bus = Bus(replay=3)
+    bus.topic("a", keep=True).publish_many([1, 2, 3])
+    subscription = bus.subscribe("*", replay=3)
+    token = str(subscription.park(60))
+    assert token.endswith(".-3")
+    assert ready(bus.subscribe("*", since=token)) == [1, 2, 3]
+
+
+# Sending, expecting, forwarding.
+
+
+async def test_send_waits_for_the_slowest_reader_of_a_stream_too() -> None:
+    bus = Bus(limit=2)
+    subscription = bus.subscribe("a.*")
+    for n in range(2):
+        await bus.send("a.b", n)
+    with anyio.move_on_after(0.2) as scope:
+        await bus.send("a.b", "too early")
+    assert scope.cancelled_caught
+    async with anyio.create_task_group() as tasks:
+        for n in range(2, 20):
+            tasks.start_soon(bus.send, "a.b", n)
+        got = [await subscription.receive() for _ in range(20)]
+    assert sorted(got) == list(range(20))  # trio starts tasks in any order
+    assert subscription.missed == 0
+
+
+async def test_expect_takes_what_is_published_from_the_call_on() -> None:
+    bus = Bus()
+    bus.publish("a.b", "before")
+    first = bus.expect("a.*")
+    seventh = bus.expect("a.*", "b", where=lambda message: message.value == 7)
+    for n in range(10):
+        bus.publish("a.b" if n % 2 else "b", n)
+    message = await first
+    assert (message.topic, message.value) == ("a.b", 1)
+    assert (await seventh).value == 7
+    with anyio.move_on_after(0) as scope:
+        await bus.expect("a.*")
+    assert scope.cancelled_caught
+    assert bus.lags() == []
+    unanswered = bus.expect("c")
+    bus.close()
+    with pytest.raises(anyio.EndOfStream):
+        await unanswered
+
+
+async def test_forward_publishes_on_another_bus_or_topic_until_the_end() -> None:
+    source, target = Bus(), Bus()
+    topic = driftline.Topic[int]("all")
+    there, all_of_them = target.subscribe("a.>"), topic.subscribe()
+    counts: list[int] = []
+
+    async def pass_on(to: Any) -> None:
+        counts.append(await forward(subscriptions.pop(), to))
+
+    subscriptions = [source.subscribe(">"), source.subscribe(">")]
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(pass_on, target)
+        tasks.start_soon(pass_on, topic)
+        for n in range(10):
+            source.publish(f"a.{n % 2}", n)
+        source.close()
+    assert counts == [10, 10]
+    assert [name for name, _, _ in messages(there)] == ["a.0", "a.1"] * 5
+    assert ready(all_of_them) == list(range(10))
+    with pytest.raises(TypeError, match="forward goes to a Bus or a Topic"):
+        await forward(all_of_them, "elsewhere")  # type: ignore[arg-type]
+
+
+# Interruptions.
+
+
+def publish_one(bus: Bus) -> None:
+    bus.publish("a.b", 1)
+
+
+def publish_three(bus: Bus) -> None:
+    bus.publish_many("a.b", [1, 2, 3])
+
+
+def publish_anew(bus: Bus) -> None:
+    bus.publish("a.new", 1)
+
+
+def subscribe_and_publish(bus: Bus) -> None:
+    with bus.subscribe("*.b", "new"):
+        bus.publish("a.b", 1)
+
+
+def close_topic(bus: Bus) -> None:
+    bus.publish("a.b", 1)
+    bus.topic("a.b").close()
+    bus.publish("a.b", 2)
+
+
+@pytest.mark.skipif(sys.gettrace() is not None, reason="a debugger or a coverage tool is at it")
+@pytest.mark.parametrize("limit", [None, 2, 50])
+@pytest.mark.parametrize(
+    "step", [publish_one, publish_three, publish_anew, subscribe_and_publish, close_topic]
+)
+def test_k4_v1_wherever_control_c_comes_all_chains_have_the_same_messages(
+    step: Callable[[Bus], None], limit: int | None
+) -> None:
+    places = 0
+    while True:
+        bus = Bus(limit=limit)
+        held = bus.topic("a.b")
+        readers = [bus.subscribe(*each, on_lag="skip") for each in (["a.*"], [">"], ["a.*", "b"])]
+        own = held.subscribe(on_lag="skip")
+        if not interrupt(lambda bus=bus: step(bus), places, within=[driftline]):  # type: ignore[misc]
+            break
+        places += 1
+        bus.publish("a.c", "last")
+        check_all(bus)
+        got = [messages(reader) for reader in readers]
+        if not held.closed and step is not publish_anew:
+            got.append([*messages(own), ("a.c", 1, "last")])
+        longest = max(got, key=len)
+        for each in got:  # limits are coarse, and an interruption may put off a cut
+            assert longest[-len(each) :] == each, f"at place {places}"
+            assert each[-1][2] == "last"
+            assert limit == 2 or each == longest, f"at place {places}"
+        values = [value for _, _, value in longest[:-1]]
+        assert values == sorted(set(values)), f"twice or in disorder at place {places}"
+        assert values in ([], [1], [1, 2], [2], [1, 2, 3], [2, 3], [3])
+        bus.close()
+        assert [reader.lag for reader in readers] == [0, 0, 0]
+    assert places > 20
