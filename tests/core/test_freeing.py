@@ -30,7 +30,6 @@ SLICE = 1_000  # messages that are freed in one turn of an event loop at most
 
 @pytest.fixture(autouse=True)
 def _by_reference_counting_alone() -> Iterator[None]:
-    gc.collect()
     gc.disable()
     yield
     gc.enable()

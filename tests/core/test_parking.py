@@ -295,10 +295,10 @@ def test_a8_a_task_cancelled_between_two_slices_of_waking_ends_at_once(
     run(("asyncio", options), main)
 
 
-async def test_a9_ten_thousand_timeouts_leave_nobody_behind() -> None:
+async def test_a9_a_thousand_timeouts_leave_nobody_behind() -> None:
     topic = Topic[int]("topic")
     subscription = topic.subscribe()
-    for _ in range(10_000):
+    for _ in range(1_000):
         with anyio.CancelScope() as scope:
             scope.cancel()
             await subscription.receive()
@@ -311,10 +311,10 @@ async def test_a9_ten_thousand_timeouts_leave_nobody_behind() -> None:
         assert await subscription.receive() == 1
 
 
-def test_a9_ten_thousand_timeouts_in_a_thread_leave_nobody_behind() -> None:
+def test_a9_a_thousand_timeouts_in_a_thread_leave_nobody_behind() -> None:
     topic = Topic[int]("topic")
     subscription = topic.subscribe()
-    for _ in range(10_000):
+    for _ in range(1_000):
         with pytest.raises(TimeoutError):
             subscription.receive_blocking(timeout=1e-5)
     assert parked(topic) == 0

@@ -35,7 +35,7 @@ from _thread import allocate_lock, get_ident, start_new_thread
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import cache
+from math import inf
 from pathlib import Path
 from random import Random
 from types import CodeType, FrameType, ModuleType
@@ -104,17 +104,24 @@ def explore(
         FailedSchedule: A thread or `check()` raised, or the threads never ended.
     """
     modules = list(within)
-    with _locks_replaced(modules), _steps_reported(modules):
+    with (
+        _locks_replaced(modules),
+        _steps_reported(modules),
+        _on_one_processor(),
+        _threads_at_hand() as threads,
+    ):
         if replay is not None:
-            _try(make, _Planned(replay))
+            _try(make, _Planned(replay), threads)
             return Explored(1, False)
-        schedules, complete = _explore_within(make, bound, most)
+        schedules, complete = _explore_within(make, bound, most, threads)
         for number in range(at_random):
-            _try(make, _Drawn(seed + number))
+            _try(make, _Drawn(seed + number), threads)
         return Explored(schedules + at_random, complete)
 
 
-def _explore_within(make: Callable[[], Scenario], bound: int, most: int) -> Explored:
+def _explore_within(
+    make: Callable[[], Scenario], bound: int, most: int, threads: list[_Thread]
+) -> Explored:
     schedules = 0
     waiting: list[deque[Switches]] = [deque([()]), *(deque() for _ in range(bound))]
     for preemptions in range(bound + 1):
@@ -122,23 +129,23 @@ def _explore_within(make: Callable[[], Scenario], bound: int, most: int) -> Expl
             if schedules == most:
                 return Explored(schedules, False)
             switches = waiting[preemptions].popleft()
-            schedule = _Planned(switches)
-            _try(make, schedule)
+            schedule = _Planned(switches, to_preempt=preemptions < bound)
+            _try(make, schedule, threads)
             schedules += 1
             for step, preempts, others in schedule.choices:
-                if preemptions + preempts <= bound:
-                    more = waiting[preemptions + preempts]
-                    more.extend((*switches, (step, other)) for other in others)
+                more = waiting[preemptions + preempts]
+                more.extend((*switches, (step, other)) for other in others)
     return Explored(schedules, True)
 
 
-def _try(make: Callable[[], Scenario], schedule: _Planned | _Drawn) -> None:
-    error = _Run(make(), schedule).error
+def _try(make: Callable[[], Scenario], schedule: _Planned | _Drawn, threads: list[_Thread]) -> None:
+    error = _Run(make(), schedule, threads).error
     if error is None:
         return
     switches = tuple(schedule.taken)
     # Writing the story down is slow, so it is only told of schedules that fail.
-    again = _Run(make(), _Planned(switches), told=True)
+    with _threads_at_hand() as others:  # the first may be stuck
+        again = _Run(make(), _Planned(switches), others, told=True)
     lines = "\n".join(f"  thread {thread}  {place}" for thread, place in again.story)
     if again.error is None:
         lines += "\n  (and ended well this time: the scenario is not deterministic)"
@@ -149,20 +156,32 @@ def _try(make: Callable[[], Scenario], schedule: _Planned | _Drawn) -> None:
 
 
 class _Planned:
-    """Threads keep their turn, except at the given switches."""
+    """Threads keep their turn, except at the given switches.
 
-    def __init__(self, switches: Switches) -> None:
+    After these it notes down what else could be chosen: where the thread that has the turn cannot
+    keep it, and `to_preempt` says that this is of use, at every other step.
+    """
+
+    def __init__(self, switches: Switches, *, to_preempt: bool = False) -> None:
         self.taken = list(switches)
         self.choices: list[tuple[int, bool, list[int]]] = []
         self._plan = dict(switches)
         self._last = switches[-1][0] if switches else -1
+        self._to_preempt = to_preempt
+
+    def asks_again(self, step: int) -> float:
+        """Return the step before which nobody needs to ask whether a thread keeps its turn."""
+        if step < self._last:
+            return next(planned for planned in self._plan if planned > step)
+        return step if self._to_preempt else inf
 
     def choose(self, step: int, current: int | None, able: list[int]) -> int:
         usual = able[0] if current is None else current
         if step <= self._last:
             return self._plan.get(step, usual)
-        others = [thread for thread in able if thread != usual]
-        self.choices.append((step, current is not None, others))
+        if self._to_preempt or current is None:
+            others = [thread for thread in able if thread != usual]
+            self.choices.append((step, current is not None, others))
         return usual
 
 
@@ -174,6 +193,9 @@ class _Drawn:
         self._random = Random(seed)
         self._keep = self._random.choice([0.5, 0.8, 0.9, 0.97])
 
+    def asks_again(self, step: int) -> float:
+        return step
+
     def choose(self, step: int, current: int | None, able: list[int]) -> int:
         if current is not None and self._random.random() < self._keep:
             return current
@@ -183,15 +205,46 @@ class _Drawn:
 
 
 class _Thread:
-    def __init__(self, number: int, function: Callable[[], object]) -> None:
+    """Takes part in many schedules, since to start it takes as long as most schedules."""
+
+    def __init__(self, number: int) -> None:
         self.number = number
-        self.function = function
         self.ident = 0
         self.turn = allocate_lock()
         self.turn.acquire()
+        self._run: _Run | None = None
+        self.begin(None, None)
+        start_new_thread(self._live, ())
+
+    def begin(self, run: _Run | None, function: Callable[[], object] | None) -> None:
+        """Call this function at the next turn. Without one, end."""
+        self._run = run
+        self.function = function
         self.awaited: Lock | None = None
         self.patient = True
         self.expired = False
+
+    def _live(self) -> None:
+        self.ident = get_ident()
+        while self._take_part():
+            pass
+
+    def _take_part(self) -> bool:
+        self.turn.acquire()
+        return self._run is not None and self._run.live(self)
+
+
+@contextmanager
+def _threads_at_hand() -> Iterator[list[_Thread]]:
+    """Collect threads for one schedule after the other, and let them end."""
+    threads: list[_Thread] = []
+    try:
+        yield threads
+    finally:
+        for thread in threads:
+            thread.begin(None, None)
+            if thread.turn.locked():
+                thread.turn.release()
 
 
 class _Run:
@@ -199,17 +252,26 @@ class _Run:
 
     current: _Run | None = None
 
-    def __init__(self, scenario: Scenario, schedule: _Planned | _Drawn, told: bool = False) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        schedule: _Planned | _Drawn,
+        threads: list[_Thread],
+        *,
+        told: bool = False,
+    ) -> None:
         self.error: BaseException | None = None
         self.story: list[tuple[int, str]] = []
         self._told = told
-        self._choose = schedule.choose
-        self._steps = 0
-        self._choices = 0
+        self._schedule = schedule
+        self._steps = 0  # and moments at which the turn had to go to another
+        self._uneventful = 0.0  # until this step there is nothing to do
         self._ended = allocate_lock()
         self._ended.acquire()
         self._given_up = False
-        self._threads = [_Thread(*each) for each in enumerate(scenario.threads)]
+        functions = scenario.threads
+        threads.extend(_Thread(number) for number in range(len(threads), len(functions)))
+        self._threads = threads[: len(functions)]
         self._alive = list(self._threads)
         self._able = [thread.number for thread in self._threads]
         self._running: _Thread | None = None
@@ -217,8 +279,8 @@ class _Run:
         gc.disable()  # or finalizers would run at steps that differ from run to run
         _Run.current = self
         try:
-            for thread in self._threads:
-                start_new_thread(self._live, (thread,))
+            for thread, function in zip(self._threads, functions, strict=True):
+                thread.begin(self, function)
             self._pass_on()
             if not self._ended.acquire(timeout=PATIENCE):
                 self._give_up(Deadlock(f"a thread is stuck out of sight:\n{self._stuck()}"))
@@ -236,13 +298,15 @@ class _Run:
         thread = self._running
         if thread is None or thread.ident != get_ident():
             return
+        self._steps += 1
+        if self._steps < self._uneventful:
+            return
         if self._given_up:
             raise _Abandoned
         if self._told:
             place = _place(code, offset)
             if self.story[-1:] != [(thread.number, place)]:
                 self.story.append((thread.number, place))
-        self._steps += 1
         if self._steps > LONGEST:
             self._give_up(Deadlock(f"no end after {LONGEST} steps"))
             raise _Abandoned
@@ -253,7 +317,7 @@ class _Run:
         """Let others run until the lock may be free. False if the time is up instead."""
         thread.awaited, thread.patient, thread.expired = lock, patient, False
         self._able.remove(thread.number)
-        self._pass_on(None)
+        self._pass_on()
         self._take_turn(thread)
         return not thread.expired
 
@@ -286,8 +350,10 @@ class _Run:
         chosen = able[0]
         if len(able) > 1:
             keeps = None if thread is None else thread.number
-            chosen = self._choose(self._choices, keeps, able)
-            self._choices += 1
+            self._steps += thread is None
+            chosen = self._schedule.choose(self._steps, keeps, able)
+            if not self._told:
+                self._uneventful = min(self._schedule.asks_again(self._steps), LONGEST)
         following = self._threads[chosen]
         if following is not thread:
             self._running = following
@@ -303,29 +369,32 @@ class _Run:
     def _give_up(self, error: BaseException) -> None:
         self.error = self.error or error
         self._given_up = True
+        self._uneventful = 0
         for thread in self._threads:
             if thread.turn.locked():
                 thread.turn.release()
         if self._ended.locked():
             self._ended.release()
 
-    def _live(self, thread: _Thread) -> None:
-        thread.ident = get_ident()
+    def live(self, thread: _Thread) -> bool:
+        """Call the function of a thread that has its first turn. False if all was given up."""
         try:
-            self._take_turn(thread)
-            _call_in_steps(thread.function)
+            if not self._given_up and thread.function is not None:
+                _call_in_steps(thread.function)
         except _Abandoned:
-            return
+            pass
         except BaseException as error:
             self.error = self.error or error
+        thread.function = None
         if self._given_up:
-            return
+            return False
         self._alive.remove(thread)
         self._able.remove(thread.number)
         if self._alive:
             self._pass_on()
         else:
             self._ended.release()
+        return True
 
     def _stuck(self) -> str:
         frame = sys._current_frames().get(self._running.ident) if self._running else None
@@ -407,6 +476,21 @@ class RLock:
 
 
 @contextmanager
+def _on_one_processor() -> Iterator[None]:
+    """Keep to the processor of this moment: to hand over a turn to another takes twice as long."""
+    if sys.platform != "linux":
+        yield
+        return
+    allowed = os.sched_getaffinity(0)
+    state = Path("/proc/thread-self/stat").read_text(encoding="utf-8").rpartition(")")[2]
+    os.sched_setaffinity(0, {int(state.split()[36])})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+@contextmanager
 def _locks_replaced(modules: Sequence[ModuleType]) -> Iterator[None]:
     """Give the modules our locks, whether they say `threading.Lock` or imported the name."""
     pairs: list[tuple[object, object]] = [(threading.Lock, Lock), (threading.RLock, RLock)]
@@ -445,9 +529,17 @@ if sys.version_info >= (3, 12):
     def _steps_reported(modules: Sequence[ModuleType]) -> Iterator[None]:
         monitoring = sys.monitoring
         places = _places_of(modules)
+        known: dict[int, tuple[CodeType, frozenset[int]]] = {}  # as in `_steps`
+
+        def steps_within(code: CodeType) -> frozenset[int]:
+            return _steps(code) if _is_within(code.co_filename, places) else frozenset()
 
         def step(code: CodeType, offset: int) -> object:
-            if not _is_within(code.co_filename, places) or offset not in _steps(code):
+            try:
+                _, steps = known[id(code)]
+            except KeyError:
+                _, steps = known[id(code)] = code, steps_within(code)
+            if offset not in steps:
                 return monitoring.DISABLE
             if _Run.current is not None:
                 _Run.current.step(code, offset)
@@ -491,7 +583,7 @@ else:
         steps = _steps(frame.f_code)
 
         def step(frame: FrameType, event: str, argument: object) -> Any:
-            if event == "opcode" and frame.f_lasti in steps and _Run.current is not None:
+            if frame.f_lasti in steps and event == "opcode" and _Run.current is not None:
                 _Run.current.step(frame.f_code, frame.f_lasti)
             return step
 
@@ -509,9 +601,19 @@ _LOCAL = (
 _ALREADY_A_TRUTH = ("COMPARE_OP", "CONTAINS_OP", "IS_OP", "UNARY_NOT", "TO_BOOL")
 
 
-@cache
+# By address, and with the code, so that the address stays its own. To look code up by itself takes
+# longer than a step does: its hash is that of all its instructions.
+_known: dict[int, tuple[CodeType, frozenset[int]]] = {}
+
+
 def _steps(code: CodeType) -> frozenset[int]:
     """Return the offsets of the instructions that other threads can notice."""
+    if id(code) not in _known:
+        _known[id(code)] = code, frozenset(_find_steps(code))
+    return _known[id(code)][1]
+
+
+def _find_steps(code: CodeType) -> set[int]:
     offsets: set[int] = set()
     extended: list[int] = []
     before = ""
@@ -524,7 +626,7 @@ def _steps(code: CodeType) -> frozenset[int]:
             offsets.update((*extended, instruction.offset))
         extended.clear()
         before = name
-    return frozenset(offsets)
+    return offsets
 
 
 def _is_local(instruction: dis.Instruction, before: str) -> bool:
