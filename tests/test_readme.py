@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 from time import monotonic
 
+import pytest
 from websockets.sync.client import ClientConnection, connect
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 PROGRAMS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-SLOW_READERS = (Path(__file__).parents[1] / "docs/slow-readers.md").read_text()
+DOCUMENTATION = Path(__file__).parents[1] / "docs"
 PATIENCE = 20.0
 
 
@@ -26,9 +27,11 @@ def test_the_thirty_lines_print_what_is_printed_beside_them() -> None:
     assert numbers.sub("50", run.stdout) == printed
 
 
-def test_what_is_said_about_slow_readers_runs() -> None:
-    programs = re.findall(r"```python\n(.*?)```", SLOW_READERS, re.DOTALL)
-    assert len(programs) == 6
+@pytest.mark.parametrize(("page", "count"), [("slow-readers", 6), ("bus", 4)])
+def test_the_programs_of_a_page_run(page: str, count: int) -> None:
+    text = (DOCUMENTATION / f"{page}.md").read_text()
+    programs = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(programs) == count
     for program in programs:
         run = subprocess.run(
             [sys.executable, "-W", "error", "-c", program], capture_output=True, timeout=60

@@ -392,13 +392,15 @@ def test_k4_v1_wherever_control_c_comes_all_chains_have_the_same_messages(
 ) -> None:
     places = 0
     while True:
-        bus = Bus(limit=limit)
+        bus = Bus(limit=limit, replay=0 if limit == 2 else 10)
         held = bus.topic("a.b")
         readers = [bus.subscribe(*each, on_lag="skip") for each in (["a.*"], [">"], ["a.*", "b"])]
         own = held.subscribe(on_lag="skip")
         if not interrupt(lambda bus=bus: step(bus), places, within=[driftline]):  # type: ignore[misc]
             break
         places += 1
+        if limit != 2 and not held.closed:  # what a topic keeps is in no stream that comes later
+            readers.append(bus.subscribe("a.*", replay=10))
         bus.publish("a.c", "last")
         check_all(bus)
         got = [messages(reader) for reader in readers]
@@ -413,5 +415,5 @@ def test_k4_v1_wherever_control_c_comes_all_chains_have_the_same_messages(
         assert values == sorted(set(values)), f"twice or in disorder at place {places}"
         assert values in ([], [1], [1, 2], [2], [1, 2, 3], [2, 3], [3])
         bus.close()
-        assert [reader.lag for reader in readers] == [0, 0, 0]
+        assert not any(reader.lag for reader in readers)
     assert places > 20

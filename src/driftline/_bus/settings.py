@@ -15,12 +15,3 @@ class TopicSettings(TypedDict, total=False):
     replay: int
     replay_seconds: float | None
     sizeof: Callable[[Any], int] | None
-
-
-class SubscriptionSettings(TypedDict, total=False):
-    """The keyword arguments of `Topic.subscribe` that say what a reader tolerates."""
-
-    max_lag: int | None
-    max_lag_seconds: float | None
-    max_lag_bytes: int | None
-    on_lag: str
