@@ -33,7 +33,7 @@ def without_collector() -> Iterator[None]:
 
 
 def names(bus: Bus) -> list[str]:
-    return [topic.name for topic in bus.topics()]
+    return [topic.name for topic in bus.topics() if not topic.closed]
 
 
 # Topics.
@@ -440,3 +440,85 @@ async def test_p10_with_hundreds_of_readers_and_threads_the_end_is_clean() -> No
     assert counts == [10] * 440
     assert threading.active_count() == before
     assert bus.lags() == [] or all(row.lag == 0 for row in bus.lags())
+
+
+# Looking.
+
+
+def test_lags_that_are_equal_keep_the_order_in_which_they_began() -> None:
+    bus = Bus()
+    readers = [bus.subscribe(">", name=name) for name in "xyz"]
+    bus.publish("a", 1)
+    assert [row.name for row in bus.lags()] == ["x", "y", "z"]
+    readers[1].receive_nowait()
+    assert [row.name for row in bus.lags()] == ["x", "z", "y"]
+    (stream,) = bus.statistics().streams
+    assert [row.name for row in stream.subscriptions] == ["x", "z", "y"]
+
+
+def test_p11_who_drains_a_closed_bus_is_visible_everywhere() -> None:
+    bus = Bus()
+    readers = [bus.subscribe("a"), bus.subscribe("*")]
+    bus.publish("a", 1)
+    bus.close()
+    assert [row.lag for row in bus.lags()] == [1, 1]
+    statistics = bus.statistics()
+    assert [topic.closed for topic in (*statistics.topics, *statistics.streams)] == [True, True]
+    assert len(readers) == len(bus.subscriptions())
+
+
+def test_rates_are_the_difference_of_two_snapshots() -> None:
+    bus = Bus()
+    reader, topic = bus.subscribe("*"), bus.topic("a")
+    topic.publish(0)
+    reader.receive_nowait()
+    before = bus.statistics()
+    for n in range(10):
+        topic.publish(n)
+        bus.publish("b", n)
+    late = bus.subscribe("a")
+    topic.publish(10)
+    late.receive_nowait()
+    for _ in range(7):
+        reader.receive_nowait()
+    after = bus.statistics()
+    rates = after.rates(before)
+    seconds = after.taken_at - before.taken_at
+    assert rates.seconds == seconds > 0
+    assert round(rates.published * seconds) == 21
+    assert round(rates.received * seconds) == 7  # `late` is not in both
+    assert {name: round(rate * seconds) for name, rate in rates.topics.items()} == {
+        "a": 11,
+        "b": 10,
+    }
+    with pytest.raises(ValueError, match="earlier snapshot"):
+        before.rates(after)
+
+
+async def test_a_watch_tells_of_readers_of_topics_and_of_patterns() -> None:
+    bus = Bus()
+    watch = bus.watch_lag(5, every=0.01)
+    slow, gone = bus.subscribe("a.*", name="slow"), bus.subscribe("a.b", name="gone")
+    for n in range(5):
+        bus.publish("a.b", n)
+    assert {(event.state, event.topic, event.name) for event in watch.look()} == {
+        ("slow", "a.*", "slow"),
+        ("slow", "a.b", "gone"),
+    }
+    gone.close()
+    slow.skip_to_latest()
+    events = {(event.state, event.topic, event.name) for event in watch.look()}
+    assert events == {("gone", "a.b", "gone"), ("recovered", "a.*", "slow")}
+    bus.close()
+    assert [event async for event in watch] == []
+
+
+def test_a_thread_sends_by_name() -> None:
+    bus = Bus(limit=1)
+    reader = bus.subscribe("a.*")
+    bus.send_blocking("a.b", 1)
+    with pytest.raises(TimeoutError):
+        bus.send_blocking("a.b", 2, timeout=0.01)
+    assert list(drain(reader)) == [1]
+    bus.send_blocking("a.b", 2)
+    assert list(drain(reader)) == [2]

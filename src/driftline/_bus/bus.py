@@ -13,7 +13,7 @@ from driftline._bus.joint import Joint
 from driftline._bus.kept import Kept
 from driftline._bus.names import check_topic_name, checked_patterns, is_name
 from driftline._bus.settings import TopicSettings
-from driftline._bus.statistics import BusStatistics, worst_first
+from driftline._bus.statistics import BusStatistics
 from driftline._bus.topics import BusTopic, Stream
 from driftline._core.checks import checked_limit
 from driftline._core.errors import TooManyTopics
@@ -21,6 +21,7 @@ from driftline._core.message import Message, Position
 from driftline._core.statistics import SubscriptionStatistics, TopicStatistics
 from driftline._core.subscription import Subscription
 from driftline._core.topic import Topic
+from driftline._core.watch import LagWatch
 
 T = TypeVar("T")
 
@@ -165,6 +166,10 @@ class Bus:
         """
         await self._topic(name).send(value)
 
+    def send_blocking(self, name: str, value: Any, timeout: float | None = None) -> None:
+        """Like `send`, blocking the thread, as `Topic.send_blocking` does."""
+        self._topic(name).send_blocking(value, timeout)
+
     # Subscriptions.
 
     def subscribe(
@@ -186,9 +191,10 @@ class Bus:
         each, and its number there.
 
         A single name without wildcards is the topic itself: `bus.topic(name).subscribe(...)`.
-        Otherwise all subscriptions to the same patterns read one stream, whose settings are those
-        of the bus, and which is forgotten with the last of them. `topic` of such a subscription is
-        that stream, and lag, `since` and `position` are of it.
+        Otherwise all subscriptions to the same patterns read one stream, which is forgotten with
+        the last of them. Its settings are those of the bus: a `limit` holds for all its topics
+        together, and one that a topic has of its own does not hold for it. `topic` of such a
+        subscription is that stream, and lag, `since` and `position` are of it.
 
         Args:
             patterns: one or more.
@@ -260,33 +266,45 @@ class Bus:
     def topics(self) -> tuple[TopicStatistics, ...]:
         """Return a snapshot of all live topics, by name.
 
-        Cost: linear in the number of topics and their subscriptions, like that of all that follow.
+        Also of those that were closed, as long as somebody holds them. Cost: linear in the number
+        of topics and their subscriptions, like that of all that follow.
         """
-        return tuple(topic.statistics() for topic in self._joint.topics())
+        live = self._joint.live()
+        return tuple(topic.statistics() for topic in live if isinstance(topic, BusTopic))
 
     def subscriptions(self) -> list[Subscription[Any]]:
         """Return the live subscriptions, to topics and to patterns. The list keeps them."""
-        live = (reference() for reference in self._joint.members.copy())
-        return list(chain.from_iterable(topic.subscriptions() for topic in live if topic))
+        return list(chain.from_iterable(topic.subscriptions() for topic in self._joint.live()))
 
     def lags(self) -> list[SubscriptionStatistics]:
         """Return a snapshot of every live subscription, those with the largest lag first.
 
-        Those that still read what a closed topic has left are among them.
+        Those that still read what a closed topic has left are among them. For a subscription to
+        patterns, `topic` of its row is the patterns, with a space between them.
         """
-        rows = (subscription.statistics() for subscription in self.subscriptions())
-        return sorted(rows, key=worst_first)
+        return SubscriptionStatistics.of_all(self.subscriptions())
 
     def statistics(self) -> BusStatistics:
         """Return a snapshot of the bus, its topics, and its streams of patterns."""
-        streams = (reference() for reference in self._joint.streams.copy().values())
+        live = self._joint.live()
         return BusStatistics(
             taken_at=self._clock + monotonic(),
             published=self._joint.published,
             closed=self._closed,
-            topics=self.topics(),
-            streams=tuple(stream.statistics() for stream in streams if stream),
+            topics=tuple(topic.statistics() for topic in live if isinstance(topic, BusTopic)),
+            streams=tuple(topic.statistics() for topic in live if isinstance(topic, Stream)),
         )
+
+    def watch_lag(
+        self,
+        lag: int | None = None,
+        *,
+        lag_seconds: float | None = None,
+        every: float = 1.0,
+        stalled_after: int = 3,
+    ) -> LagWatch:
+        """Return a watch over the lag of all subscriptions of the bus, as `Topic.watch_lag`."""
+        return LagWatch(self, lag, lag_seconds, every, stalled_after)
 
     # The end.
 
@@ -327,7 +345,7 @@ class Bus:
 
     def __repr__(self) -> str:
         state = ", closed" if self._closed else ""
-        return f"<Bus, {len(self._named)} topics{state}>"
+        return f"<Bus, topics: {len(self._named)}{state}>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a bus cannot be copied or pickled; pass it on as it is")

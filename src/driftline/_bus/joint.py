@@ -20,7 +20,7 @@ from __future__ import annotations
 from _weakref import _remove_dead_weakref as remove_if_dead  # type: ignore[attr-defined]
 from collections import deque
 from collections.abc import Callable
-from operator import itemgetter
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import ref
 
@@ -77,11 +77,14 @@ class Joint:
         return stream
 
     def topics(self) -> list[BusTopic[Any]]:
-        """Return the live topics that were not closed, by name."""
-        live = (
-            reference() for _, reference in sorted(self.named.copy().items(), key=itemgetter(0))
-        )
+        """Return the live topics that were not closed, in any order."""
+        live = (reference() for reference in self.named.copy().values())
         return [topic for topic in live if topic is not None]
+
+    def live(self) -> list[Topic[Any]]:
+        """Return all that are alive, topics and streams, also closed ones, by name."""
+        live = (reference() for reference in self.members.copy())
+        return sorted((topic for topic in live if topic is not None), key=attrgetter("name"))
 
     def matching(self, name: str) -> list[ref[Stream]]:
         """Return the streams whose patterns match. Only who has the turn may."""

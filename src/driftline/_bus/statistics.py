@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from driftline._core.statistics import SubscriptionStatistics, TopicStatistics
@@ -32,16 +33,10 @@ class BusStatistics:
     closed: bool
     """Whether the bus was closed."""
     topics: tuple[TopicStatistics, ...]
-    """The live topics, by name."""
+    """The live topics, by name; also those that were closed and that somebody still holds."""
     streams: tuple[TopicStatistics, ...]
     """What subscriptions to patterns read, one for all that have the same patterns; the name is
     the patterns."""
-
-    @property
-    def subscriptions(self) -> tuple[SubscriptionStatistics, ...]:
-        """All live subscriptions, those with the largest lag first."""
-        rows = (row for topic in (*self.topics, *self.streams) for row in topic.subscriptions)
-        return tuple(sorted(rows, key=worst_first))
 
     def rates(self, earlier: BusStatistics) -> BusRates:
         """Return how much happened a second since an earlier snapshot of the same bus.
@@ -53,11 +48,14 @@ class BusStatistics:
         if seconds <= 0:
             raise ValueError("rates need an earlier snapshot: later.rates(earlier)")
         published = {topic.epoch: topic.published for topic in earlier.topics}
-        received = {_key(row): row.received for row in earlier.subscriptions}
+        received = {_key(row): row.received for row in earlier._subscriptions()}
         return BusRates(
             seconds,
             (self.published - earlier.published) / seconds,
-            sum(row.received - received.get(_key(row), row.received) for row in self.subscriptions)
+            sum(
+                row.received - received.get(_key(row), row.received)
+                for row in self._subscriptions()
+            )
             / seconds,
             {
                 topic.name: (topic.published - published.get(topic.epoch, 0)) / seconds
@@ -65,11 +63,10 @@ class BusStatistics:
             },
         )
 
+    def _subscriptions(self) -> Iterator[SubscriptionStatistics]:
+        for topic in (*self.topics, *self.streams):
+            yield from topic.subscriptions
+
 
 def _key(row: SubscriptionStatistics) -> tuple[object, ...]:
     return row.topic, row.name, row.subscribed_at
-
-
-def worst_first(row: SubscriptionStatistics) -> tuple[float, float]:
-    """Sort by this to have the largest lag first."""
-    return -row.lag, -row.lag_seconds

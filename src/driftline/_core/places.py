@@ -26,9 +26,10 @@ class Place:
         self.until = monotonic() + seconds
 
     def __del__(self) -> None:
-        hold = Hold(self._link)
-        del self._link
-        let_go(hold)
+        if hasattr(self, "_link"):  # otherwise an interruption came before it was made
+            hold = Hold(self._link)
+            del self._link
+            let_go(hold)
 
 
 class Places(dict[Place, None]):

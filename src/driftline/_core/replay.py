@@ -78,6 +78,7 @@ class Replay:
         return True
 
     def __del__(self) -> None:
-        hold = Hold(self.place[0])
-        del self.place
-        let_go(hold)
+        if hasattr(self, "place"):  # otherwise an interruption came before it was made
+            hold = Hold(self.place[0])
+            del self.place
+            let_go(hold)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -34,19 +36,26 @@ class SubscriptionStatistics:
     """When the subscription was made, in seconds since the epoch."""
 
     @classmethod
-    def of(cls, subscription: Visible[Any]) -> SubscriptionStatistics:
-        """Return those of a subscription, as it is now."""
+    def of(cls, subscription: Visible[Any], now: float) -> SubscriptionStatistics:
+        """Return those of a subscription, as it is at this moment of the monotonic clock."""
         return cls(
             topic=subscription.topic.name,
             name=subscription.name,
             lag=subscription.lag,
-            lag_seconds=subscription.lag_seconds,
+            lag_seconds=subscription._seconds_behind(now),
             lag_bytes=subscription.lag_bytes,
             received=subscription.received,
             missed=subscription.missed,
             skipped=subscription.skipped,
             subscribed_at=subscription.subscribed_at,
         )
+
+    @classmethod
+    def of_all(cls, subscriptions: Iterable[Visible[Any]]) -> list[SubscriptionStatistics]:
+        """Return those of several, the worst first: by lag in messages, and then in seconds."""
+        now = monotonic()  # one for all, or those that are alike would be in no order
+        rows = (cls.of(subscription, now) for subscription in subscriptions)
+        return sorted(rows, key=lambda row: (-row.lag, -row.lag_seconds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +80,7 @@ class TopicStatistics:
     @classmethod
     def of(cls, topic: Topic[Any]) -> TopicStatistics:
         """Return those of a topic, as it is now."""
-        rows = [subscription.statistics() for subscription in topic.subscriptions()]
+        rows = SubscriptionStatistics.of_all(topic.subscriptions())
         return cls(
             name=topic.name,
             epoch=topic._epoch,
@@ -79,5 +88,5 @@ class TopicStatistics:
             published_bytes=None if topic._sizeof is None else topic._end[0].before,
             closed=topic.closed,
             parked=len(topic._places),
-            subscriptions=tuple(sorted(rows, key=lambda row: row.lag, reverse=True)),
+            subscriptions=tuple(rows),
         )

@@ -79,7 +79,7 @@ class VisibleTopic(Generic[T]):
             every: seconds between two looks.
             stalled_after: looks without a move after which a slow subscription is stalled.
         """
-        return LagWatch(cast("Topic[T]", self), lag, lag_seconds, every, stalled_after)
+        return LagWatch(self, lag, lag_seconds, every, stalled_after)
 
     def __repr__(self) -> str:
         state = ", closed" if self._closing else ""
@@ -140,10 +140,7 @@ class Visible(Generic[T]):
     @property
     def lag_seconds(self) -> float:
         """How long ago the oldest message not yet received was published; 0.0 without one."""
-        hold = Hold(self._link)
-        if hold.link.next in (None, END):
-            return 0.0
-        return max(0.0, monotonic() - hold.link.time)
+        return self._seconds_behind(monotonic())
 
     @property
     def lag_bytes(self) -> int | None:
@@ -177,12 +174,18 @@ class Visible(Generic[T]):
 
     def statistics(self) -> SubscriptionStatistics:
         """Return a snapshot."""
-        return SubscriptionStatistics.of(self)
+        return SubscriptionStatistics.of(self, monotonic())
 
     def __repr__(self) -> str:
         name = "" if self._name is None else f" {self._name!r}"
         state = "closed" if self._closed else f"lag {self.lag}"
         return f"<Subscription{name} of {self._topic.name!r}, {state}>"
+
+    def _seconds_behind(self, now: float) -> float:
+        hold = Hold(self._link)
+        if hold.link.next in (None, END):
+            return 0.0
+        return max(0.0, now - hold.link.time)
 
     @property
     def _seq(self) -> int:

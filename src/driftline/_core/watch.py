@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, Self
 from weakref import ref
 
 import anyio
@@ -26,11 +26,19 @@ from driftline._core.checks import checked_count, checked_limit, checked_seconds
 
 if TYPE_CHECKING:
     from driftline._core.subscription import Subscription
-    from driftline._core.topic import Topic
 
 _RECOVERED: Final = 0.8
 
 LagState = Literal["slow", "stalled", "recovered", "gone"]
+
+
+class Watched(Protocol):
+    """A topic, or a bus."""
+
+    @property
+    def closed(self) -> bool: ...
+
+    def subscriptions(self) -> list[Subscription[Any]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,7 @@ class LagEvent:
 class _Episode:
     """The time in which one subscription is slow."""
 
+    topic: str
     name: str | None
     seq: int
     state: LagState = "slow"
@@ -62,20 +71,20 @@ class _Episode:
 
 
 class LagWatch:
-    """An iterator over `LagEvent`, made by `Topic.watch_lag`; `look` is one step of it."""
+    """An iterator over `LagEvent`, made by `watch_lag`; `look` is one step of it."""
 
-    __slots__ = ("_episodes", "_every", "_found", "_lag", "_seconds", "_stalled_after", "_topic")
+    __slots__ = ("_episodes", "_every", "_found", "_lag", "_seconds", "_stalled_after", "_watched")
 
     def __init__(
         self,
-        topic: Topic[Any],
+        watched: Watched,
         lag: int | None,
         lag_seconds: float | None,
         every: float,
         stalled_after: int,
     ) -> None:
-        """Not for users: `Topic.watch_lag` makes watches."""
-        self._topic = topic
+        """Not for users: `watch_lag` of a topic or a bus makes watches."""
+        self._watched = watched
         self._lag = checked_limit("lag", lag, whole="messages")
         self._seconds = checked_limit("lag_seconds", lag_seconds)
         if min(self._lag, self._seconds) == inf:
@@ -98,7 +107,7 @@ class LagWatch:
         while not self._found:
             await anyio.sleep(self._every)
             self._found.extend(self.look())
-            if not self._found and self._topic.closed and not self._episodes:
+            if not self._found and self._watched.closed and not self._episodes:
                 raise StopAsyncIteration
         return self._found.popleft()
 
@@ -109,17 +118,16 @@ class LagWatch:
         linear in the number of subscriptions.
         """
         events: list[LagEvent] = []
-        live = {ref(subscription): subscription for subscription in self._topic.subscriptions()}
+        live = {ref(subscription): subscription for subscription in self._watched.subscriptions()}
         for reference in self._episodes.keys() - live.keys():
-            name = self._episodes.pop(reference).name
-            events.append(LagEvent("gone", self._topic.name, name, None, 0, 0.0))
+            episode = self._episodes.pop(reference)
+            events.append(LagEvent("gone", episode.topic, episode.name, None, 0, 0.0))
         for reference, subscription in live.items():
             state = self._look_at(reference, subscription)
             if state is not None:
                 lag, seconds = subscription.lag, subscription.lag_seconds
-                events.append(
-                    LagEvent(state, self._topic.name, subscription.name, subscription, lag, seconds)
-                )
+                topic, name = subscription.topic.name, subscription.name
+                events.append(LagEvent(state, topic, name, subscription, lag, seconds))
         return events
 
     def _look_at(
@@ -132,7 +140,7 @@ class LagWatch:
         if episode is None:
             if lag < 1:
                 return None
-            self._episodes[reference] = _Episode(subscription.name, seq)
+            self._episodes[reference] = _Episode(subscription.topic.name, subscription.name, seq)
             return "slow"
         if lag <= _RECOVERED:
             del self._episodes[reference]
