@@ -22,6 +22,7 @@ from driftline import (
     forward,
 )
 from driftline._bus import history
+from driftline._bus.topics import BusTopic
 from driftline._core.invariants import check
 from proof.interruptions import interrupt
 
@@ -417,3 +418,16 @@ def test_k4_v1_wherever_control_c_comes_all_chains_have_the_same_messages(
         bus.close()
         assert not any(reader.lag for reader in readers)
     assert places > 20
+
+
+def test_i2_nothing_comes_behind_the_end_of_a_stream() -> None:
+    """A topic that another thread makes while the bus is closed is closed a moment later."""
+    bus = Bus()
+    subscription = bus.subscribe("*")
+    bus.close()
+    late: BusTopic[int] = BusTopic(bus._joint, "late", {})
+    late.publish(1)
+    with pytest.raises(anyio.EndOfStream):
+        subscription.receive_nowait()
+    assert subscription.lag == 0
+    check(subscription.topic)
