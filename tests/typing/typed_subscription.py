@@ -7,6 +7,7 @@ from driftline import Message, Position, Subscription, SubscriptionStatistics, T
 
 async def reading_in_a_task(subscription: Subscription[int]) -> None:
     assert_type(await subscription.receive(), int)
+    assert_type(await anext(subscription), int)
     async for value in subscription:
         assert_type(value, int)
     async for batch in subscription.batches():
@@ -29,6 +30,7 @@ async def reading_in_a_task(subscription: Subscription[int]) -> None:
 def reading_in_a_thread(subscription: Subscription[int]) -> None:
     assert_type(subscription.receive_nowait(), int)
     assert_type(subscription.receive_blocking(timeout=1), int)
+    assert_type(next(subscription), int)
     for value in subscription:
         assert_type(value, int)
     for batch in subscription.batches(max_size=10):
