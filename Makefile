@@ -22,6 +22,7 @@ lint: .venv/ready
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 
+# Among them `tests/typing`, where each checker must refuse what it is to refuse.
 types: .venv/ready
 	$(PYTHON) -m mypy
 	$(PYTHON) -m pyright

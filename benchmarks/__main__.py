@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from . import (
+    bus_cost,
     deliveries,
     drain,
     letting_go,
@@ -27,6 +28,7 @@ T = TypeVar("T")
 BENCHMARKS = {
     "deliveries": deliveries,
     "publish_cost": publish_cost,
+    "bus_cost": bus_cost,
     "memory": memory,
     "thread_latency": thread_latency,
     "drain": drain,

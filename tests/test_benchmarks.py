@@ -50,6 +50,16 @@ def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
             ["no limit", "limit=10_000", "limit=1", "limit_bytes=1_280_000", "replay=1000"],
         ),
         (
+            "bus_cost",
+            "Microseconds for one publish(), by topic and by name",
+            [
+                "Topic.publish",
+                "bus.publish",
+                "bus.publish, 1,000 patterns, 3 match",
+                "bus.publish, a new name each time",
+            ],
+        ),
+        (
             "stalled",
             "Most that was pending with one stalled reader and limit=10_000",
             ["messages", "bytes"],

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from driftline._core.topic import Topic
 
 RECENT: Final = 1000
-"""To make a topic takes ten times as long as to publish on it, and many publish by name only."""
+"""To make a topic takes twenty times as long as to publish on it, and many publish by name only."""
 
 
 class Kept:

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from time import monotonic
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 from weakref import ref
 
 from driftline._bus.history import history
@@ -36,6 +36,8 @@ from driftline._core.places import Place
 from driftline._core.topic import Entry, Topic
 
 T = TypeVar("T")
+
+_new: Final = object.__new__
 
 Copied = tuple["Stream", Origin, Any, int]
 """What is to be copied into a stream: a message, where it is from, and its size."""
@@ -87,7 +89,7 @@ class Stream(Joined[Any]):
     def close(self, error: BaseException | None = None) -> NoReturn:
         raise TypeError("a stream of patterns ends with its bus; close that, or the subscription")
 
-    def _append(self, *_: object) -> NoReturn:
+    def _append(self, value: object, sizes: object, links: object) -> NoReturn:
         raise TypeError("a stream of patterns takes no messages; publish to a topic of the bus")
 
     def end(self, error: BaseException | None) -> None:
@@ -99,16 +101,16 @@ class Stream(Joined[Any]):
         _, origin, value, size = copies[-1]
         last: Any
         last, published = self._end
-        limits = self._limits
         before = last.before + size
-        link: Any = Copy()
-        if published + 1 >= limits.milestones.due:
-            link = limits.milestones.link(link, published + 1, before, now)
-        link.before = before
-        marks: list[Mark] = []
-        if type(link) is Milestone:
-            link.seq = published + 1
-            marks = [(published + 1, ref(link))]
+        link: Any = _new(Copy)  # without a call of `__init__`, which takes as long as the rest
+        link.next, link.before = None, before
+        marks: list[Mark] | None = None
+        milestones = self._limits.milestones
+        if published + 1 >= milestones.due:
+            link = milestones.link(link, published + 1, before, now)
+            if type(link) is Milestone:
+                link.before, link.seq = before, published + 1
+                marks = [(link.seq, ref(link))]
         end = (link, published + 1)
         if last.next is not END:
             # From here on nothing can be interrupted until the copy is taken from the list.
@@ -119,7 +121,7 @@ class Stream(Joined[Any]):
             last.next = link
         del copies[-1]
         if marks or self._places:
-            self._keep(marks, now)
+            self._keep(marks or [], now)
         if self._waiting.queue:
             self._waiting.wake()
 
