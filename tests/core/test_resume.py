@@ -123,7 +123,7 @@ def test_a_position_from_the_future_is_lost() -> None:
 
 MALFORMED: list[tuple[Any, type[Exception]]] = [
     *((text, ValueError) for text in ("", ".", "42", "abc.1", "abcdefgh", "abcdefgh.")),
-    *((text, ValueError) for text in ("abcdefghi.1", "abcdefgh.-1", "abcdefgh.01")),
+    *((text, ValueError) for text in ("abcdefghi.1", "abcdefgh.-0", "abcdefgh.-01", "abcdefgh.01")),
     *((text, ValueError) for text in ("abcdefgh.1.0", "abcdefgh.1\n", " abcdefgh.1")),
     *((text, ValueError) for text in ("abcdefgh.1e3", "abcdefgh.\u0663", "abc/efgh.1")),
     *((text, ValueError) for text in ("abcdefgh.\0", "abcdefgh." + "9" * 20, "x" * 1_000_000)),
@@ -144,7 +144,16 @@ def test_a_malformed_token_is_refused(token: Any, error: type[Exception]) -> Non
     assert not topic.subscriptions()
 
 
-@pytest.mark.parametrize("seq", [-1, 1.5, "1", None, True])
+def test_a_position_before_all_is_lost() -> None:
+    """Only streams of patterns have such positions, in what they begin with."""
+    topic = Topic[int](replay=5)
+    topic.publish_many(range(5))
+    with pytest.raises(PositionLost, match="too far back") as lost:
+        topic.subscribe(since=f"{topic._epoch}.-1")
+    assert lost.value.missed == 1
+
+
+@pytest.mark.parametrize("seq", [1.5, "1", None, True])
 def test_a_position_made_by_hand_must_make_sense(seq: Any) -> None:
     topic = Topic[int](replay=5)
     topic.publish_many(range(5))

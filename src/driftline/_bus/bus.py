@@ -162,7 +162,9 @@ class Bus:
         """Publish a message as soon as there is room, as `Topic.send` does.
 
         There is room when the slowest subscription of the topic is less than its `limit` behind,
-        and likewise that of each stream of patterns that matches, with the `limit` of the bus.
+        and likewise that of each stream of patterns that matches, with the `limit` of the bus. Two
+        threads that send on different topics in the same moment may both find room for one in a
+        stream; the slowest of its readers may miss a message then, and is told.
         """
         await self._topic(name).send(value)
 
