@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -383,24 +382,31 @@ def close_topic(bus: Bus) -> None:
     bus.publish("a.b", 2)
 
 
-@pytest.mark.skipif(sys.gettrace() is not None, reason="a debugger or a coverage tool is at it")
-@pytest.mark.parametrize("limit", [None, 2, 50])
 @pytest.mark.parametrize(
-    "step", [publish_one, publish_three, publish_anew, subscribe_and_publish, close_topic]
+    ("step", "limit"),
+    [
+        (publish_one, None),
+        (publish_one, 2),
+        (publish_three, None),
+        (publish_anew, None),
+        (subscribe_and_publish, None),
+        (close_topic, None),
+    ],
 )
 def test_k4_v1_wherever_control_c_comes_all_chains_have_the_same_messages(
     step: Callable[[Bus], None], limit: int | None
 ) -> None:
     places = 0
     while True:
-        bus = Bus(limit=limit, replay=0 if limit == 2 else 10)
+        bus = Bus(limit=limit, replay=10 if limit is None else 0)
         held = bus.topic("a.b")
         readers = [bus.subscribe(*each, on_lag="skip") for each in (["a.*"], [">"], ["a.*", "b"])]
         own = held.subscribe(on_lag="skip")
-        if not interrupt(lambda bus=bus: step(bus), places, within=[driftline]):  # type: ignore[misc]
+        held.publish_many([-1, 0])
+        if not interrupt(partial(step, bus), places, within=[driftline]):
             break
         places += 1
-        if limit != 2 and not held.closed:  # what a topic keeps is in no stream that comes later
+        if limit is None and not held.closed:  # what a topic keeps is in no stream that comes later
             readers.append(bus.subscribe("a.*", replay=10))
         bus.publish("a.c", "last")
         check_all(bus)
@@ -411,10 +417,9 @@ def test_k4_v1_wherever_control_c_comes_all_chains_have_the_same_messages(
         for each in got:  # limits are coarse, and an interruption may put off a cut
             assert longest[-len(each) :] == each, f"at place {places}"
             assert each[-1][2] == "last"
-            assert limit == 2 or each == longest, f"at place {places}"
-        values = [value for _, _, value in longest[:-1]]
-        assert values == sorted(set(values)), f"twice or in disorder at place {places}"
-        assert values in ([], [1], [1, 2], [2], [1, 2, 3], [2, 3], [3])
+            assert limit or each == longest, f"at place {places}"
+        values = [value for _, _, value in longest[:-1] if value > 0]
+        assert values in ([], [1], [1, 2], [2], [1, 2, 3]), f"wrong at place {places}"
         bus.close()
         assert not any(reader.lag for reader in readers)
     assert places > 20

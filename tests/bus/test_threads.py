@@ -265,7 +265,7 @@ def test_p1_p2_p3_w3_any_two_threads_keep_the_law(
     # The explorer lets one thread run at a time: who waits by sleeping would wait for ever.
     monkeypatch.setattr(history, "_TRIES", 1)
     explore(meeting, bound=1)
-    explore(meeting, bound=0, at_random=150)
+    explore(meeting, bound=0, at_random=60)
 
 
 # In a flood.

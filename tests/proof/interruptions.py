@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import dis
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from types import CodeType, FrameType, ModuleType
 from typing import Any
 
 _CHECKED = ("CALL", "CALL_FUNCTION_EX", "CALL_KW", "JUMP_BACKWARD")
-
 _FINALIZERS = ("__del__", "forget")
 
 
@@ -37,37 +37,24 @@ def interrupt(function: Callable[[], object], at: int, *, within: Iterable[Modul
     folders = tuple(str(Path(str(module.__file__)).parent) for module in within)
     left = at
 
-    def trace(frame: FrameType, event: str, argument: object) -> Any:
-        if not frame.f_code.co_filename.startswith(folders):
-            return None
-        frame.f_trace_opcodes = True
-        frame.f_trace_lines = False
-        return step
-
-    def step(frame: FrameType, event: str, argument: object) -> Any:
+    def reached(frame: FrameType) -> None:
         nonlocal left
-        if event == "opcode" and frame.f_lasti in _places(frame.f_code) and not finalizing(frame):
+        if left >= 0 and not _finalizing(frame):
             left -= 1
-            if left == -1:
-                sys.settrace(None)
+            if left < 0:
                 raise Interrupted
-        return step
 
-    def finalizing(frame: FrameType | None) -> bool:
-        while frame is not None:
-            if frame.f_code.co_name in _FINALIZERS:
-                return True
-            frame = frame.f_back
-        return False
-
-    sys.settrace(trace)
-    try:
+    with _places_reported(folders, reached), suppress(Interrupted):
         function()
-    except Interrupted:
-        pass
-    finally:
-        sys.settrace(None)
     return left < 0
+
+
+def _finalizing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_name in _FINALIZERS:
+            return True
+        frame = frame.f_back
+    return False
 
 
 @cache
@@ -76,11 +63,63 @@ def _places(code: CodeType) -> frozenset[int]:
     places: set[int] = set()
     before = ""
     for instruction in dis.get_instructions(code):
-        if before in _CHECKED:
+        if before in (*_CHECKED, "RESUME"):
             places.add(instruction.offset)
         if instruction.opname == "JUMP_BACKWARD":
             places.add(int(instruction.argval))
         before = instruction.opname
-        if before == "RESUME":
-            before = "CALL"  # the first instruction after it
     return frozenset(places)
+
+
+# In 3.12 and 3.13, `sys.settrace` misses instructions, and `sys.monitoring` misses none.
+
+if sys.version_info >= (3, 12):
+    _TOOL = 4  # the explorer of interleavings has 3
+
+    @contextmanager
+    def _places_reported(
+        folders: tuple[str, ...], reached: Callable[[FrameType], None]
+    ) -> Iterator[None]:
+        monitoring = sys.monitoring
+
+        def step(code: CodeType, offset: int) -> object:
+            if not code.co_filename.startswith(folders) or offset not in _places(code):
+                return monitoring.DISABLE
+            reached(sys._getframe(1))
+            return None
+
+        monitoring.use_tool_id(_TOOL, "proof.interruptions")
+        try:
+            monitoring.register_callback(_TOOL, monitoring.events.INSTRUCTION, step)
+            monitoring.restart_events()
+            monitoring.set_events(_TOOL, monitoring.events.INSTRUCTION)
+            yield
+        finally:
+            monitoring.set_events(_TOOL, monitoring.events.NO_EVENTS)
+            monitoring.register_callback(_TOOL, monitoring.events.INSTRUCTION, None)
+            monitoring.free_tool_id(_TOOL)
+
+else:
+
+    @contextmanager
+    def _places_reported(
+        folders: tuple[str, ...], reached: Callable[[FrameType], None]
+    ) -> Iterator[None]:
+        def trace(frame: FrameType, event: str, argument: object) -> Any:
+            if not frame.f_code.co_filename.startswith(folders):
+                return None
+            frame.f_trace_opcodes = True
+            frame.f_trace_lines = False
+            return step
+
+        def step(frame: FrameType, event: str, argument: object) -> Any:
+            if event == "opcode" and frame.f_lasti in _places(frame.f_code):
+                reached(frame)
+            return step
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            yield
+        finally:
+            sys.settrace(before)
