@@ -15,6 +15,7 @@ from _thread import allocate_lock
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,14 @@ from typing import Any
 import pytest
 import trio
 
-from proof import FailedSchedule, documented_list, interleavings, seeded_trio, shuffled
+from proof import (
+    FailedSchedule,
+    documented_list,
+    interleavings,
+    interruptions,
+    seeded_trio,
+    shuffled,
+)
 from proof.documented_list import DocumentedList, InboxList, LockedList, PlainFuture
 from proof.law import LawBroken, Ledger, Published, Reader
 
@@ -751,3 +759,20 @@ def test_an_rlock_loses_a_message(way: str) -> None:
 @ways
 def test_an_inbox_keeps_both(way: str) -> None:
     assert publish_within_publish("Inbox", way).stdout.split() == ["outer", "inner"]
+
+
+def two_calls(calls: list[str]) -> None:
+    calls.append("one")
+    calls.append("other")
+
+
+def test_interruptions_come_at_every_place_and_then_no_more() -> None:
+    seen: list[tuple[bool, tuple[str, ...]]] = []
+    for at in range(20):
+        calls: list[str] = []
+        there = interruptions.interrupt(partial(two_calls, calls), at, within=HERE[:1])
+        seen.append((there, tuple(calls)))
+    # At the beginning, and after each of the two calls.
+    done = [("one", "other")] * 17
+    assert seen[:3] == [(True, ()), (True, ("one",)), (True, ("one", "other"))]
+    assert seen[3:] == [(False, each) for each in done]

@@ -32,9 +32,12 @@ def interrupt(function: Callable[[], object], at: int, *, within: Iterable[Modul
     Args:
         function: What is called. It may raise `Interrupted`, or anything else.
         at: The number of the place, from 0 on, in the order in which they are reached.
-        within: The packages whose functions are interrupted.
+        within: The modules and packages whose functions are interrupted.
     """
-    folders = tuple(str(Path(str(module.__file__)).parent) for module in within)
+    places = tuple(
+        str(Path(str(module.__file__)).parent if hasattr(module, "__path__") else module.__file__)
+        for module in within
+    )
     left = at
 
     def reached(frame: FrameType) -> None:
@@ -44,7 +47,7 @@ def interrupt(function: Callable[[], object], at: int, *, within: Iterable[Modul
             if left < 0:
                 raise Interrupted
 
-    with _places_reported(folders, reached), suppress(Interrupted):
+    with _places_reported(places, reached), suppress(Interrupted):
         function()
     return left < 0
 
@@ -78,12 +81,12 @@ if sys.version_info >= (3, 12):
 
     @contextmanager
     def _places_reported(
-        folders: tuple[str, ...], reached: Callable[[FrameType], None]
+        files: tuple[str, ...], reached: Callable[[FrameType], None]
     ) -> Iterator[None]:
         monitoring = sys.monitoring
 
         def step(code: CodeType, offset: int) -> object:
-            if not code.co_filename.startswith(folders) or offset not in _places(code):
+            if not code.co_filename.startswith(files) or offset not in _places(code):
                 return monitoring.DISABLE
             reached(sys._getframe(1))
             return None
@@ -103,10 +106,10 @@ else:
 
     @contextmanager
     def _places_reported(
-        folders: tuple[str, ...], reached: Callable[[FrameType], None]
+        files: tuple[str, ...], reached: Callable[[FrameType], None]
     ) -> Iterator[None]:
         def trace(frame: FrameType, event: str, argument: object) -> Any:
-            if not frame.f_code.co_filename.startswith(folders):
+            if not frame.f_code.co_filename.startswith(files):
                 return None
             frame.f_trace_opcodes = True
             frame.f_trace_lines = False
