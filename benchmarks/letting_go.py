@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import anyio
 
-from driftline import Subscription, Topic
+from driftline import OnLag, Subscription, Topic
 
 from .audience import PATIENCE, Miscount
 from .drain import INTERVAL, Last
@@ -117,7 +117,7 @@ def limit(reader: Reader) -> None:
     reader.topic.publish(None)  # A limit holds from the next message on.
 
 
-def max_lag(on_lag: str, reader: Reader) -> None:
+def max_lag(on_lag: OnLag, reader: Reader) -> None:
     subscription = reader.reader()
     subscription.max_lag, subscription.on_lag = LIMIT, on_lag
     subscription.receive_nowait()

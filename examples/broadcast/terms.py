@@ -9,7 +9,7 @@ from dataclasses import asdict, astuple, dataclass
 from typing import Any, Self
 from urllib.parse import parse_qsl
 
-from driftline import Subscription
+from driftline import OnLag, Subscription
 
 READ = ("all", "batches", "latest")
 
@@ -19,7 +19,7 @@ class Terms:
     """What a client asks for; see `driftline.Topic.subscribe`, which checks the last two."""
 
     read: str = "all"
-    on_lag: str = "raise"
+    on_lag: OnLag = "raise"
     max_lag: int | None = None
 
     @classmethod

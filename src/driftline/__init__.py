@@ -16,6 +16,7 @@ from driftline._core.message import Position as Position
 from driftline._core.statistics import SubscriptionStatistics as SubscriptionStatistics
 from driftline._core.statistics import TopicStatistics as TopicStatistics
 from driftline._core.subscription import Subscription as Subscription
+from driftline._core.tolerance import OnLag as OnLag
 from driftline._core.topic import Topic as Topic
 from driftline._core.views import View as View
 from driftline._core.watch import LagEvent as LagEvent
@@ -29,6 +30,7 @@ __all__ = [
     "LagWatch",
     "Lagged",
     "Message",
+    "OnLag",
     "Position",
     "PositionLost",
     "SlowConsumer",

@@ -186,6 +186,15 @@ def test_e10_what_publish_has_made_makes_room_for_others() -> None:
     assert bus.statistics().published == 100
 
 
+def test_e10_endless_patterns_are_refused() -> None:
+    bus = Bus(max_topics=2)
+    held = [bus.subscribe("a.*"), bus.subscribe("b.*"), bus.subscribe("a.*")]
+    with pytest.raises(TooManyTopics, match=r"none was made for 'c\.\* d'"):
+        bus.subscribe("c.*", "d")
+    del held[1]
+    bus.subscribe("c.*", "d")
+
+
 @pytest.mark.parametrize("max_topics", [0, -1, 1.5, True, "7"])
 def test_max_topics_is_a_number(max_topics: Any) -> None:
     with pytest.raises((ValueError, TypeError), match="max_topics"):
@@ -215,6 +224,7 @@ def test_topics_have_the_settings_of_the_bus_or_their_own() -> None:
         ({"replay": -1}, ValueError),
         ({"sizeof": 7}, TypeError),
         ({"limits": 7}, TypeError),
+        ({"maxsize": 7}, TypeError),
     ],
 )
 def test_settings_that_make_no_sense_are_refused_at_once(
@@ -244,6 +254,16 @@ def test_a_closed_topic_leaves_the_bus_and_its_name_begins_anew() -> None:
     assert list(drain(reader)) == [1]
     with pytest.raises(anyio.EndOfStream):
         reader.receive_nowait()
+
+
+def test_an_unknown_setting_is_named_with_those_that_there_are() -> None:
+    with pytest.raises(TypeError, match="no setting 'maxsize'; a topic has limit, limit_bytes"):
+        Bus(maxsize=7)  # type: ignore[call-arg]
+
+
+def test_what_to_expect_is_a_function() -> None:
+    with pytest.raises(TypeError, match="where takes a function"):
+        _ = Bus().expect("a", where=3)  # type: ignore[arg-type]
 
 
 def test_a_bus_is_not_copied() -> None:
@@ -493,6 +513,8 @@ def test_rates_are_the_difference_of_two_snapshots() -> None:
     }
     with pytest.raises(ValueError, match="earlier snapshot"):
         before.rates(after)
+    with pytest.raises(ValueError, match="of the same bus"):
+        Bus().statistics().rates(before)
 
 
 async def test_a_watch_tells_of_readers_of_topics_and_of_patterns() -> None:

@@ -22,7 +22,7 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from driftline import Lagged, Position, PositionLost, SlowConsumer, Subscription, Topic
+from driftline import Lagged, OnLag, Position, PositionLost, SlowConsumer, Subscription, Topic
 
 PATIENCE = 30.0  # seconds, after which a test has failed
 SLICE = 1_000  # messages that are freed in one turn of an event loop at most
@@ -927,7 +927,7 @@ async def test_p9_d7_a_reader_that_publishes_what_it_reads_can_be_timed_out(
 @pytest.mark.parametrize("in_task", [True, False])
 @pytest.mark.parametrize("received", [0, 1])
 async def test_p7_whoever_keeps_the_error_of_a_slow_reader_keeps_no_message(
-    on_lag: str, in_task: bool, received: int
+    on_lag: OnLag, in_task: bool, received: int
 ) -> None:
     topic = Topic[Payload]("topic")
     subscription = topic.subscribe(max_lag=3, on_lag=on_lag)

@@ -15,7 +15,7 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from driftline import Lagged, PositionLost, SlowConsumer, Subscription, Topic
+from driftline import Lagged, OnLag, PositionLost, SlowConsumer, Subscription, Topic
 
 PATIENCE = 10.0  # seconds after which a test that waits has failed
 MANY = 30
@@ -117,7 +117,7 @@ WAYS: list[Ready] = [
 @pytest.mark.parametrize("before", [0, 1])  # a checkpoint is at the first message, not the second
 @pytest.mark.parametrize("limit", ["limit", "max_lag"])
 async def test_p7_an_exception_kept_from_a_gap_keeps_no_message(
-    take: Ready, on_lag: str, before: int, limit: str
+    take: Ready, on_lag: OnLag, before: int, limit: str
 ) -> None:
     topic = Topic[Any](limit=10 if limit == "limit" else None)
     subscription = topic.subscribe(max_lag=10 if limit == "max_lag" else None, on_lag=on_lag)
@@ -143,7 +143,7 @@ async def test_p7_an_exception_kept_from_a_gap_keeps_no_message(
 @pytest.mark.parametrize("on_lag", ["skip", "latest"])
 @pytest.mark.parametrize("limit", ["limit", "max_lag"])
 async def test_p7_what_is_passed_over_in_silence_is_freed(
-    take: Ready, on_lag: str, limit: str
+    take: Ready, on_lag: OnLag, limit: str
 ) -> None:
     topic = Topic[Any](limit=10 if limit == "limit" else None)
     subscription = topic.subscribe(max_lag=10 if limit == "max_lag" else None, on_lag=on_lag)

@@ -14,7 +14,7 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from driftline import Lagged, SlowConsumer, Subscription, Topic
+from driftline import Lagged, OnLag, SlowConsumer, Subscription, Topic
 from driftline._core import places, replay, subscribable, tolerance
 from driftline._core.limits import Limits
 
@@ -89,7 +89,7 @@ TOPIC = pytest.mark.parametrize(
 )
 
 
-def stalled(topic_limit: int | None, max_lag: int | None, on_lag: str) -> Subscription[int]:
+def stalled(topic_limit: int | None, max_lag: int | None, on_lag: OnLag) -> Subscription[int]:
     topic = Topic[int]("prices", limit=topic_limit)
     subscription = topic.subscribe(name="slow", max_lag=max_lag, on_lag=on_lag)
     for number in range(100):
@@ -154,7 +154,7 @@ def test_p8_without_a_limit_a_reader_gets_everything_and_everything_is_kept() ->
 
 
 @pytest.mark.parametrize("on_lag", ["raise", "skip", "latest", "close"])
-def test_p8_max_lag_is_looked_at_when_reading_and_bounds_no_memory(on_lag: str) -> None:
+def test_p8_max_lag_is_looked_at_when_reading_and_bounds_no_memory(on_lag: OnLag) -> None:
     topic = Topic[Payload]()
     subscription = topic.subscribe(max_lag=10, on_lag=on_lag)
     references = payloads(topic, 500)
@@ -172,7 +172,7 @@ LIMITS = [1, 2, 7, 16, 33, 100, 1_000]
 
 @pytest.mark.parametrize("limit", LIMITS)
 @pytest.mark.parametrize("on_lag", ["raise", "close"])
-def test_p8_d1_a_stalled_reader_keeps_the_limit_and_little_more(limit: int, on_lag: str) -> None:
+def test_p8_d1_a_stalled_reader_keeps_the_limit_and_little_more(limit: int, on_lag: OnLag) -> None:
     topic = Topic[Payload](limit=limit)
     stalled, fast = topic.subscribe(on_lag=on_lag), topic.subscribe()
     references = []
@@ -361,7 +361,7 @@ async def test_p1_every_way_to_read_meets_a_gap_alike(
     view: Callable[[Subscription[int]], Any],
     item: object,
     counted: tuple[int, int, int],
-    on_lag: str,
+    on_lag: OnLag,
     topic_limit: int | None,
     max_lag: int | None,
 ) -> None:

@@ -20,6 +20,7 @@ from driftline._core.errors import TooManyTopics
 from driftline._core.message import Message, Position
 from driftline._core.statistics import SubscriptionStatistics, TopicStatistics
 from driftline._core.subscription import Subscription
+from driftline._core.tolerance import OnLag
 from driftline._core.topic import Topic
 from driftline._core.watch import LagWatch
 
@@ -48,7 +49,8 @@ class Bus:
     subscription sees its part of it.
 
     Args:
-        max_topics: how many topics there may be at a time; with more, `topic` and `publish` raise
+        max_topics: how many topics somebody may hold at a time, and how many sets of patterns may
+            be subscribed to; for more, `topic`, `publish`, `subscribe` and `expect` raise
             `TooManyTopics`. For names that come from outside.
         settings: for all topics that are not made with other ones, and for the streams that
             subscriptions to patterns read: `limit`, `limit_bytes`, `limit_seconds`, `replay`,
@@ -68,7 +70,7 @@ class Bus:
     )
 
     def __init__(self, *, max_topics: int | None = None, **settings: Unpack[TopicSettings]) -> None:
-        Topic("", **settings)  # refuses what makes no sense
+        _check(settings)
         self._max_topics = checked_limit("max_topics", max_topics, whole="topics")
         self._settings = settings
         self._kept = Kept()
@@ -184,13 +186,13 @@ class Bus:
         max_lag: int | None = None,
         max_lag_seconds: float | None = None,
         max_lag_bytes: int | None = None,
-        on_lag: str = "raise",
+        on_lag: OnLag = "raise",
     ) -> Subscription[Any]:
         """Return a subscription to all topics that match one of the patterns, now or later.
 
         In a pattern, the token "*" stands for any one token, and ">" at the end for one or more.
         A message that matches several of the patterns comes once. `messages()` tells the topic of
-        each, and its number there.
+        each, and its number there, which begins anew when the topic does.
 
         A single name without wildcards is the topic itself: `bus.topic(name).subscribe(...)`.
         Otherwise all subscriptions to the same patterns read one stream, which is forgotten with
@@ -212,8 +214,10 @@ class Bus:
 
         Raises:
             ValueError, TypeError: these are no patterns, or as for `Topic.subscribe`.
-            PositionLost: the messages after `since` cannot all be had any more.
+            PositionLost: the messages after `since` cannot all be had any more. A stream keeps them
+                only for places that were parked.
             anyio.ClosedResourceError: the bus was closed.
+            TooManyTopics: there are as many as there may be.
             RuntimeError: `replay` was asked for in the middle of a `publish`.
         """
         return self._source(checked_patterns(patterns)).subscribe(
@@ -247,6 +251,8 @@ class Bus:
             anyio.EndOfStream: the bus was closed before there was one.
             anyio.BrokenResourceError: the bus was closed with an error.
         """
+        if where is not None and not callable(where):
+            raise TypeError(f"where takes a function from a message to a truth, not {where!r}")
         subscription = self.subscribe(*patterns, name="expect")
 
         async def expected() -> Message[Any]:
@@ -367,6 +373,8 @@ class Bus:
         if self._closed:
             raise anyio.ClosedResourceError("the bus was closed")
 
+        _check(settings)
+
         def make() -> BusTopic[Any]:
             if len(self._named) >= self._max_topics:
                 self._kept.recent.clear()
@@ -386,6 +394,11 @@ class Bus:
             return self.topic(patterns[0])
 
         def make() -> Stream:
+            if len(self._joint.streams) >= self._max_topics:
+                raise TooManyTopics(
+                    f"there are {self._max_topics:g} streams, as many as this bus may have; none "
+                    f"was made for {' '.join(patterns)!r}"
+                )
             settings = self._settings.copy()
             settings.pop("replay", None)
             settings.pop("replay_seconds", None)
@@ -402,6 +415,16 @@ class Bus:
             self._kept.topics[topic.name] = topic
         if not keep or topic.closed:  # in this moment, by another thread
             self._kept.topics.pop(topic.name, None)
+
+
+def _check(settings: TopicSettings) -> None:
+    """Refuse settings that there are not, or that make no sense."""
+    unknown = settings.keys() - TopicSettings.__annotations__
+    if unknown:
+        known = ", ".join(TopicSettings.__annotations__)
+        raise TypeError(f"there is no setting {min(unknown)!r}; a topic has {known}")
+    if settings:
+        Topic("", **settings)
 
 
 def _refuse_others(topic: BusTopic[Any], settings: TopicSettings) -> None:

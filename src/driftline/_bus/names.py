@@ -28,7 +28,7 @@ def check_topic_name(name: object) -> None:
 def checked_patterns(patterns: tuple[str, ...]) -> tuple[str, ...]:
     """Return patterns in order, each once."""
     if not patterns:
-        raise TypeError('subscribe takes one pattern or more, such as "orders.*" or ">"')
+        raise TypeError('give one pattern or more, such as "orders.*" or ">"')
     for pattern in patterns:
         text = _checked("a pattern", pattern)
         if not _PATTERN.fullmatch(text):

@@ -42,11 +42,11 @@ class BusStatistics:
         """Return how much happened a second since an earlier snapshot of the same bus.
 
         Raises:
-            ValueError: the other snapshot is not earlier.
+            ValueError: the other snapshot is not earlier, or of another bus.
         """
         seconds = self.taken_at - earlier.taken_at
-        if seconds <= 0:
-            raise ValueError("rates need an earlier snapshot: later.rates(earlier)")
+        if seconds <= 0 or self.published < earlier.published:
+            raise ValueError("rates need an earlier snapshot of the same bus: later.rates(earlier)")
         published = {topic.epoch: topic.published for topic in earlier.topics}
         received = {_key(row): row.received for row in earlier._subscriptions()}
         return BusRates(

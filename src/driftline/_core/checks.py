@@ -68,7 +68,7 @@ def checked_seconds(name: str, value: float) -> float:
     return value
 
 
-def checked_choice(name: str, value: str, choices: Sequence[str]) -> str:
+def checked_choice(name: str, value: T, choices: Sequence[T]) -> T:
     """Return one of several words."""
     if not isinstance(value, str):
         raise TypeError(f"{name} is one of {', '.join(map(repr, choices))}, not {value!r}")

@@ -14,7 +14,7 @@ from driftline._core.hold import Hold
 from driftline._core.link import Link
 from driftline._core.message import Position
 from driftline._core.subscription import Subscription
-from driftline._core.tolerance import ON_LAG, Tolerance
+from driftline._core.tolerance import ON_LAG, OnLag, Tolerance
 from driftline._core.visible import VisibleTopic
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Subscribable(VisibleTopic[T]):
         max_lag: int | None = None,
         max_lag_seconds: float | None = None,
         max_lag_bytes: int | None = None,
-        on_lag: str = "raise",
+        on_lag: OnLag = "raise",
     ) -> Subscription[T]:
         """Return a subscription to every message published from this call on, or from before.
 
@@ -107,7 +107,7 @@ class Subscribable(VisibleTopic[T]):
         seconds = checked_limit("replay_seconds", seconds)
         replay = self._replay
         if replay is None:
-            raise ValueError("this topic keeps nothing to replay; make it with Topic(replay=...)")
+            raise ValueError("this topic keeps nothing to replay; make it with replay=...")
         if messages > replay.messages:
             raise ValueError(
                 f"this topic keeps {replay.messages:g} messages to replay, fewer than {messages}"

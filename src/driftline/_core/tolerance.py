@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from math import inf
 from time import monotonic
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Literal, TypeVar, get_args
 
 from driftline._core.checks import checked_choice, checked_limit
 from driftline._core.errors import Lagged, SlowConsumer
@@ -23,8 +23,9 @@ from driftline._core.visible import Visible
 
 T = TypeVar("T")
 
-Tolerance = tuple[float, float, float, str]
-ON_LAG: Final = ("raise", "skip", "latest", "close")
+OnLag = Literal["raise", "skip", "latest", "close"]
+ON_LAG: Final = get_args(OnLag)
+Tolerance = tuple[float, float, float, OnLag]
 
 
 class NotYet(Exception):
@@ -44,7 +45,7 @@ class Tolerant(Visible[T], Generic[T]):
         return self._max_lag, self._max_lag_seconds, self._max_lag_bytes, self._on_lag
 
     def _tolerate(
-        self, max_lag: float, max_lag_seconds: float, max_lag_bytes: float, on_lag: str
+        self, max_lag: float, max_lag_seconds: float, max_lag_bytes: float, on_lag: OnLag
     ) -> None:
         self._max_lag = max_lag
         self._max_lag_seconds = max_lag_seconds
@@ -86,12 +87,12 @@ class Tolerant(Visible[T], Generic[T]):
         self._tolerate(self._max_lag, self._max_lag_seconds, limit, self._on_lag)
 
     @property
-    def on_lag(self) -> str:
+    def on_lag(self) -> OnLag:
         """What happens when it is too far behind: "raise", "skip", "latest" or "close"."""
         return self._on_lag
 
     @on_lag.setter
-    def on_lag(self, on_lag: str) -> None:
+    def on_lag(self, on_lag: OnLag) -> None:
         self._on_lag = checked_choice("on_lag", on_lag, ON_LAG)
 
     def _keep_up(self) -> bool:
