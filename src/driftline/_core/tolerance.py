@@ -38,6 +38,7 @@ class Tolerant(Visible[T], Generic[T]):
     __slots__ = ("_mask", "_max_lag", "_max_lag_bytes", "_max_lag_seconds", "_on_lag", "_untold")
 
     _mask: int
+    _on_lag: OnLag
     _untold: int  # messages missed that the reader was not told of
 
     @property
