@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from . import (
     bus_cost,
+    bus_memory,
     deliveries,
     drain,
     letting_go,
@@ -29,6 +30,7 @@ BENCHMARKS = {
     "deliveries": deliveries,
     "publish_cost": publish_cost,
     "bus_cost": bus_cost,
+    "bus_memory": bus_memory,
     "memory": memory,
     "thread_latency": thread_latency,
     "drain": drain,

@@ -50,6 +50,11 @@ def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
             ["no limit", "limit=10_000", "limit=1", "limit_bytes=1_280_000", "replay=1000"],
         ),
         (
+            "bus_memory",
+            "Growth of a process in which 20,000 names or patterns come and go on a bus",
+            ["names, published to once", "patterns, subscribed to and dropped"],
+        ),
+        (
             "bus_cost",
             "Microseconds for one publish(), by topic and by name",
             [
