@@ -256,6 +256,30 @@ def test_a_closed_topic_leaves_the_bus_and_its_name_begins_anew() -> None:
         reader.receive_nowait()
 
 
+def test_w3_a_topic_closed_when_it_was_forgotten_leaves_the_next_of_its_name_alone() -> None:
+    """The collector forgets the weak references of a cycle before it calls its finalizers."""
+    bus = Bus()
+    again: list[Topic[int]] = []
+
+    class Channel:
+        def __init__(self) -> None:
+            self.topic = bus.topic("x")
+            self.me = self
+
+        def __del__(self) -> None:
+            again.append(bus.topic("x", keep=True))
+            self.topic.close()
+
+    Channel()
+    gc.collect()
+    assert again[0] is bus.topic("x")
+    assert not again[0].closed
+    reader = bus.subscribe("x")
+    bus.publish("x", 1)
+    assert list(drain(reader)) == [1]
+    assert bus._kept.topics == {"x": again[0]}
+
+
 def test_an_unknown_setting_is_named_with_those_that_there_are() -> None:
     with pytest.raises(TypeError, match="no setting 'maxsize'; a topic has limit, limit_bytes"):
         Bus(maxsize=7)  # type: ignore[call-arg]

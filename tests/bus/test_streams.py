@@ -294,6 +294,31 @@ def test_a_place_in_the_past_of_a_stream_has_a_token_too() -> None:
     assert ready(bus.subscribe("*", since=token)) == [1, 2, 3]
 
 
+def test_p1_a_position_in_one_past_is_not_taken_for_one_in_another() -> None:
+    bus = Bus(replay=2)
+    topics = {name: bus.topic(name, keep=True) for name in ("t.a", "t.b")}
+    live = bus.subscribe("t.*")
+    topics["t.b"].publish_many(["b1", "b2"])
+    topics["t.a"].publish_many([f"a{n}" for n in range(1, 9)])
+    for _ in range(7):
+        live.receive_nowait()
+    tokens = [str(live.park(60))]
+    late = bus.subscribe("t.*", replay=10)
+    assert late.receive_nowait() == "b1"
+    unparked = str(late.position)
+    tokens.append(str(late.park(60)))
+    assert tokens[1] == unparked
+    assert [ready(bus.subscribe("t.*", since=token)) for token in tokens] == [
+        ["a6", "a7", "a8"],
+        ["b2", "a7", "a8"],
+    ]
+    other = bus.subscribe("t.*", replay=10)
+    with pytest.raises(PositionLost):
+        bus.subscribe("t.*", since=other.position)
+    assert ready(other)[-1] == "a8"
+    assert str(other.position) == str(bus.subscribe("t.*").position)
+
+
 # Sending, expecting, forwarding.
 
 
@@ -311,6 +336,16 @@ async def test_send_waits_for_the_slowest_reader_of_a_stream_too() -> None:
         got = [await subscription.receive() for _ in range(20)]
     assert sorted(got) == list(range(20))  # trio starts tasks in any order
     assert subscription.missed == 0
+
+
+async def test_send_refuses_a_limit_of_the_bus_for_which_it_does_not_wait() -> None:
+    bus = Bus(limit=100, limit_bytes=100, sizeof=len)
+    topic = bus.topic("a", limit_bytes=None)
+    await topic.send("enough")
+    subscription = bus.subscribe("*")
+    with pytest.raises(ValueError, match="would lose messages to limit_bytes"):
+        await topic.send("x")
+    assert subscription.lag == 0
 
 
 async def test_expect_takes_what_is_published_from_the_call_on() -> None:
@@ -380,6 +415,36 @@ def close_topic(bus: Bus) -> None:
     bus.publish("a.b", 1)
     bus.topic("a.b").close()
     bus.publish("a.b", 2)
+
+
+def test_wherever_control_c_comes_the_name_of_a_closed_topic_can_be_used_again() -> None:
+    places = 0
+    while True:
+        bus = Bus(replay=1)
+        topic = bus.topic("a", keep=True)
+        if not interrupt(topic.close, places, within=[driftline]):
+            break
+        places += 1
+        if topic.closed:
+            reader = bus.subscribe("*")
+            bus.publish("a", 1)
+            assert ready(reader) == [1]
+            assert bus.topic("a") is not topic
+            assert bus._kept.topics == {}, f"at place {places}"
+    assert places > 20
+
+
+def test_wherever_control_c_comes_while_others_subscribe_a_parked_place_is_kept() -> None:
+    places = 0
+    while True:
+        bus = Bus()
+        token = bus.subscribe("a.*").park(60)
+        bus.publish("a.b", 1)
+        if not interrupt(partial(bus.subscribe, "b.*"), places, within=[driftline]):
+            break
+        places += 1
+        assert ready(bus.subscribe("a.*", since=token)) == [1], f"at place {places}"
+    assert places > 20
 
 
 @pytest.mark.parametrize(

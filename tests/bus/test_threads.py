@@ -207,6 +207,8 @@ def close_a_topic_and_publish() -> Meeting:
     ledger.reader("everything", lambda: bus.subscribe(">"))
 
     def publish() -> None:
+        # The bus is open, so it is refused only between two instructions of `close` between which
+        # the interpreter does not take a thread's turn, but the explorer does.
         with suppress(anyio.ClosedResourceError):
             ledger.publish("p")
         with suppress(anyio.ClosedResourceError):
@@ -347,6 +349,42 @@ def test_p1_p3_p11_lags_in_a_flood_from_four_threads_are_never_negative_and_add_
     ledger.check()
     assert still.lag == bus.statistics().published == 6000
     assert sum(row.lag for row in bus.lags()) == 6000
+
+
+def test_p8_publishers_do_not_outrun_the_one_who_links() -> None:
+    """Who only puts messages into the inbox is quicker than who takes them out."""
+    bus = Bus(limit=100)
+    topic = bus.topic("a.x")
+    streams = [bus.subscribe("a.*", f"other.{n}") for n in range(10)]
+    longest = 0
+
+    def flood() -> None:
+        nonlocal longest
+        for _ in range(4000):
+            topic.publish(None)
+            longest = max(longest, len(bus._joint.inbox))
+
+    together([flood] * 4)
+    assert longest < 3000  # of 16,000
+    assert not bus._joint.inbox
+    assert {subscription.lag for subscription in streams} == {16_000}
+
+
+@pytest.mark.usefixtures("switching_threads_often")
+def test_publishing_by_name_is_not_refused_while_another_thread_closes_the_topic() -> None:
+    bus = Bus()
+    reader = bus.subscribe("*")
+
+    def close() -> None:
+        for _ in range(300):
+            bus.topic("a").close()
+
+    def publish() -> None:
+        for n in range(1000):
+            bus.publish("a", n)
+
+    together([close, publish])
+    assert [reader.receive_nowait() for _ in range(1000)] == list(range(1000))
 
 
 def test_b5_one_bus_on_several_event_loops_and_in_threads() -> None:

@@ -12,7 +12,7 @@ import anyio
 from driftline._bus.joint import Joint
 from driftline._bus.kept import Kept
 from driftline._bus.names import check_topic_name, checked_patterns, is_name
-from driftline._bus.settings import TopicSettings
+from driftline._bus.settings import TopicSettings, check_settings, refuse_others
 from driftline._bus.statistics import BusStatistics
 from driftline._bus.topics import BusTopic, Stream
 from driftline._core.checks import checked_limit
@@ -70,7 +70,7 @@ class Bus:
     )
 
     def __init__(self, *, max_topics: int | None = None, **settings: Unpack[TopicSettings]) -> None:
-        _check(settings)
+        check_settings(settings)
         self._max_topics = checked_limit("max_topics", max_topics, whole="topics")
         self._settings = settings
         self._kept = Kept()
@@ -131,7 +131,7 @@ class Bus:
         if topic is None:
             topic = self._make_topic(name, settings)
         if settings:
-            _refuse_others(topic, settings)
+            refuse_others(name, topic.settings, settings)
         if self._closed:
             topic.close(self._error)
             raise anyio.ClosedResourceError("the bus was closed")
@@ -150,15 +150,26 @@ class Bus:
             anyio.ClosedResourceError: the bus was closed; the message is not published.
             ValueError, TypeError, TooManyTopics: as for `topic`, likewise.
         """
+        topic: Topic[Any] | None
         try:
             topic = self._named[name]()
         except (KeyError, TypeError):
             topic = None
-        (topic or self._topic(name)).publish(value)
+        if topic is None:
+            topic = self._topic(name)
+        try:
+            topic.publish(value)
+        except anyio.ClosedResourceError:
+            self._after(topic, name).publish(value)
 
     def publish_many(self, name: str, values: Iterable[Any]) -> None:
         """Publish several messages on one topic at once, as `Topic.publish_many` does."""
-        self._topic(name).publish_many(values)
+        collected = list(values)
+        topic = self._topic(name)
+        try:
+            topic.publish_many(collected)
+        except anyio.ClosedResourceError:
+            self._after(topic, name).publish_many(collected)
 
     async def send(self, name: str, value: Any) -> None:
         """Publish a message as soon as there is room, as `Topic.send` does.
@@ -249,6 +260,8 @@ class Bus:
 
         Raises, when awaited:
             anyio.EndOfStream: the bus was closed before there was one.
+            Lagged: it was awaited so late that a limit of the bus has cut off what it could have
+                been.
             anyio.BrokenResourceError: the bus was closed with an error.
         """
         if where is not None and not callable(where):
@@ -368,12 +381,19 @@ class Bus:
             self._kept.recent.append(topic)
         return topic
 
+    def _after(self, closed: Topic[Any], name: str) -> Topic[Any]:
+        """Return the next topic of this name, when another thread is just closing one."""
+        if self._closed:
+            raise anyio.ClosedResourceError("the bus was closed")
+        closed.close()  # it may not have come to the end of that
+        return self._topic(name)
+
     def _make_topic(self, name: str, settings: TopicSettings) -> BusTopic[Any]:
         check_topic_name(name)
         if self._closed:
             raise anyio.ClosedResourceError("the bus was closed")
 
-        _check(settings)
+        check_settings(settings)
 
         def make() -> BusTopic[Any]:
             if len(self._named) >= self._max_topics:
@@ -415,24 +435,3 @@ class Bus:
             self._kept.topics[topic.name] = topic
         if not keep or topic.closed:  # in this moment, by another thread
             self._kept.topics.pop(topic.name, None)
-
-
-def _check(settings: TopicSettings) -> None:
-    """Refuse settings that there are not, or that make no sense."""
-    unknown = settings.keys() - TopicSettings.__annotations__
-    if unknown:
-        known = ", ".join(TopicSettings.__annotations__)
-        raise TypeError(f"there is no setting {min(unknown)!r}; a topic has {known}")
-    if settings:
-        Topic("", **settings)
-
-
-def _refuse_others(topic: BusTopic[Any], settings: TopicSettings) -> None:
-    """Refuse settings for a topic that is there with others."""
-    for name, value in settings.items():
-        made = topic.settings.get(name, 0 if name == "replay" else None)
-        if made != value:
-            raise ValueError(
-                f"the topic {topic.name!r} is there already, made with {name}={made!r} and not "
-                f"{value!r}: give its settings where it is first named, and keep it"
-            )

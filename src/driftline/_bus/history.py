@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from driftline._bus.tree import Tree
 from driftline._core.checks import checked_limit
 from driftline._core.hold import Hold
-from driftline._core.link import Copy, Link, Origin
+from driftline._core.link import Link, Origin, Past
+from driftline._core.message import new_epoch
 
 if TYPE_CHECKING:
     from driftline._bus.topics import Stream
@@ -25,7 +26,7 @@ _TRIES: Final = 10_000
 _PAUSE: Final = 0.0001  # seconds; a turn takes some microseconds, unless its thread has to wait
 
 
-class _Past(NamedTuple):
+class _Kept(NamedTuple):
     time: float
     size: int
     origin: Origin
@@ -63,31 +64,31 @@ def _begin(stream: Stream, most: int, oldest: float) -> tuple[Hold, int]:
     tree: Tree[bool] = Tree()
     for pattern in stream.patterns:
         tree.add(pattern, True)
-    past: list[_Past] = []
+    past: list[_Kept] = []
     for topic in stream._joint.topics():
         if topic._replay is not None and tree.match(topic.name):
             past.extend(_kept(topic)[-most:])
     past = [each for each in past if each.time >= oldest]
     past = sorted(past, key=attrgetter("time"))[-most:]
     link, seq = stream._end
-    before = link.before
+    before, epoch = link.before, new_epoch()
     for each in reversed(past):
-        copy: Copy[Any] = Copy()
+        copy: Past[Any] = Past()
         before -= each.size
         copy.value, copy.time, copy.before = each.value, each.time, before
-        copy.origin, copy.next = each.origin, link
+        copy.origin, copy.epoch, copy.next = each.origin, epoch, link
         link = copy
     return Hold(link), seq - len(past)
 
 
-def _kept(topic: Topic[Any]) -> list[_Past]:
+def _kept(topic: Topic[Any]) -> list[_Kept]:
     """Return the messages that a topic keeps for those who come later."""
-    kept: list[_Past] = []
+    kept: list[_Kept] = []
     start, seq = topic._place_back(0, None)
     link: Link[Any] = start.link
     while following := link.next:
         seq += 1
         size = following.before - link.before
-        kept.append(_Past(link.time, size, (topic.name, seq), link.value))
+        kept.append(_Kept(link.time, size, (topic.name, seq), link.value))
         link = following
     return kept

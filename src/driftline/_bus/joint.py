@@ -106,11 +106,10 @@ class Joint:
         if kept is not None:
             kept.park(topic)
 
-    def close(self, topic: BusTopic[Any]) -> None:
-        """Forget the name of a topic that was closed; nobody may do so twice."""
-        del self.named[topic.name]
+    def let_go(self, topic: BusTopic[Any]) -> None:
+        """No longer keep a topic that was closed. Twice does no harm."""
         kept = self._kept()
-        if kept is not None:
+        if kept is not None and kept.topics.get(topic.name) is topic:
             kept.topics.pop(topic.name, None)
 
     def _find(self, where: dict[Any, ref[V]], key: str | Patterns, make: Callable[[], V]) -> V:

@@ -7,6 +7,7 @@ what it keeps, without a cycle.
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -39,9 +40,12 @@ class Kept:
         """
         for _ in range(2):
             try:
-                topic = self._parked.popleft()
+                topic = self._parked[0]
             except IndexError:
                 return
             topic._places.expire()
             if topic._places:
-                self._parked.append(topic)
+                self._parked.rotate(-1)
+            else:
+                with suppress(ValueError):
+                    self._parked.remove(topic)

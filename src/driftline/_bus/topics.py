@@ -22,6 +22,7 @@ V3. Topics refer to streams weakly. A stream lives as long as somebody is subscr
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from time import monotonic
 from typing import Any, Final, NoReturn, TypeVar
 from weakref import ref
@@ -145,11 +146,13 @@ class BusTopic(Joined[T]):
     def close(self, error: BaseException | None = None) -> None:
         """End the topic, which leaves the bus: its name can be used for a new one."""
         super().close(error)
-        try:
-            del self._listed
-        except AttributeError:
-            return  # somebody else has closed it
-        self._joint.close(self)
+        self._joint.let_go(self)  # first: whoever finds it closed under its name closes it again
+        named, name = self._joint.named, self._name
+        reference = named.get(name)
+        if reference is not None and reference() is self:  # not in a finalizer of its own cycle
+            with suppress(AttributeError):  # somebody else has closed it
+                del self._listed
+                del named[name]  # no call in between: nobody finds it closed for ever
 
     def _link(self, entry: Entry) -> None:
         joint = self._joint

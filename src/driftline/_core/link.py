@@ -77,6 +77,17 @@ class Copy(Link[T]):
     origin: Origin
 
 
+class Past(Copy[T]):
+    """A copy of what was there before a chain, for one who begins there.
+
+    Its numbers are those of one past, so positions there have an epoch of their own.
+    """
+
+    __slots__ = ("epoch",)
+
+    epoch: str
+
+
 class Stop(Link[Any]):
     """What no message follows."""
 

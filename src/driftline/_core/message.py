@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from base64 import urlsafe_b64encode
 from dataclasses import dataclass
+from os import urandom
 from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
@@ -36,7 +38,10 @@ class Position:
     """
 
     epoch: str
-    """Tells one topic object from another, even of the same name or in another process."""
+    """Tells one topic object from another, even of the same name or in another process.
+
+    What a stream of patterns replays has one of its own for each that it was replayed to.
+    """
     seq: int
     """The number of the last message before this place; less than 0 in what a stream of patterns
     begins with when it is asked to replay."""
@@ -57,6 +62,11 @@ class Position:
         if found is None:
             raise ValueError(f"not the text of a position, such as 'kWq0tTzN.42': {token[:80]!r}")
         return cls(found[1], int(found[2]))
+
+
+def new_epoch() -> str:
+    """Return the epoch of something whose positions are not those of anything else."""
+    return urlsafe_b64encode(urandom(6)).decode()
 
 
 _TOKEN: Final = re.compile(r"([A-Za-z0-9_-]{8})\.(0|-?[1-9][0-9]{0,18})")

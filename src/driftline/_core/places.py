@@ -44,11 +44,16 @@ class Places(dict[Place, None]):
             if place.until <= now:
                 self.pop(place, None)
 
-    def before(self, seq: int) -> Place | None:
-        """Return the nearest one from which everything behind that number can be had."""
+    def before(self, seq: int, past: str | None) -> Place | None:
+        """Return the nearest one from which everything behind that number can be had.
+
+        Of one past, or of none.
+        """
         self.expire()
         found = None
         for place in self.copy():
+            if getattr(place._link, "epoch", None) != past:
+                continue
             nearer = found is None or place._seq > found._seq
             if place._seq <= seq and nearer and not isinstance(place._link.next, Gap):
                 found = place

@@ -211,7 +211,7 @@ class Sending(Generic[T]):
         limits, replay = topic._limits, topic._replay
         if limits.messages == inf:
             raise ValueError("send waits while a reader is `limit` behind: give the topic a limit")
-        if min(limits.size, limits.seconds) < inf:
+        if any(min(chain._limits.size, chain._limits.seconds) < inf for chain in topic._chains()):
             raise ValueError(
                 "send waits for `limit` alone, and would lose messages to limit_bytes and "
                 "limit_seconds: give the topic only a limit, or use publish"

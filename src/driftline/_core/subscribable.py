@@ -143,6 +143,11 @@ def _place_of(position: Position, topic: Topic[Any]) -> tuple[Hold, int]:
     # It is found if the topic replays it, if a place was parked there or before, or if nothing was
     # published since.
     if position.epoch != topic._epoch:
+        place = topic._places.before(position.seq, position.epoch)
+        if place is not None:
+            return topic._limits.seek(
+                Hold(place._link), place._seq, lambda _, number: number < position.seq
+            )
         raise PositionLost(f"the position {position} is of another topic, or of an earlier run")
     if position.seq > topic.published:
         raise PositionLost(f"the position {position} is ahead of the {topic.published} so far")
@@ -152,7 +157,7 @@ def _place_of(position: Position, topic: Topic[Any]) -> tuple[Hold, int]:
         link, seq = topic._replay.place
         found.append((Hold(link), seq))
     del link
-    place = topic._places.before(position.seq)
+    place = topic._places.before(position.seq, None)
     if place is not None:
         found.append((Hold(place._link), place._seq))
     start = next((pair for pair in found if pair[1] <= position.seq), None)

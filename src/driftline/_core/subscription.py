@@ -282,11 +282,12 @@ class Subscription(Tolerant[T], ObjectReceiveStream[T]):
             anyio.ClosedResourceError: the subscription was closed.
         """
         place = Place(self._link, self._seq, checked_seconds("seconds", seconds))
+        position = self.position
         if self._closed:
             raise self._end()
         self._topic._park(place)
         self.close()
-        return self.position
+        return position
 
     def close(self) -> None:
         """Stop reading, and free what nobody else still has to read.

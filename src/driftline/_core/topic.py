@@ -25,13 +25,11 @@ K6. Several topics may share one inbox and one turn; then all their messages hav
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64encode
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from os import urandom
-from time import monotonic, time
-from typing import Any, NoReturn, TypeVar
+from time import monotonic, sleep, time
+from typing import Any, Final, NoReturn, TypeVar
 from weakref import ref
 
 import anyio
@@ -40,6 +38,7 @@ from driftline._core.checks import check_name, checked_size
 from driftline._core.hold import Hold
 from driftline._core.limits import Limited, Limits
 from driftline._core.link import END, Link, Milestone
+from driftline._core.message import new_epoch
 from driftline._core.milestones import Mark
 from driftline._core.parking import WaitingRoom
 from driftline._core.places import Places
@@ -49,6 +48,8 @@ from driftline._core.subscribable import Subscribable
 from driftline._core.turn import Turn
 
 T = TypeVar("T")
+
+_MANY: Final = 1_000  # messages in the inbox; beyond that, publishers let the others run
 
 Sizes = Sequence[int]
 Entry = tuple["Topic[Any]", Any, Sizes, list[Any], int, Link[Any], Link[Any], None]
@@ -119,7 +120,7 @@ class Topic(Subscribable[T], Limited, Sending[T]):
         self._closing = False
         self._subscriptions = {}
         self._clock = time() - monotonic()
-        self._epoch = urlsafe_b64encode(urandom(6)).decode()
+        self._epoch = new_epoch()
         self._places = Places()
         self._senders = Senders()
         self._replay: Replay | None = None
@@ -137,7 +138,8 @@ class Topic(Subscribable[T], Limited, Sending[T]):
         of the topic, or is about to be by another thread that is publishing.
 
         Cost: the same whatever the number of readers, plus a call to each event loop on which a
-        reader waits and which has not been called yet.
+        reader waits and which has not been called yet. If other threads publish faster than one
+        can link, so that a thousand messages wait for that, it lets them run for once.
 
         Raises:
             anyio.ClosedResourceError: the topic was closed; the message is not published.
@@ -215,6 +217,8 @@ class Topic(Subscribable[T], Limited, Sending[T]):
                 try:
                     del turn.free
                 except AttributeError:
+                    if len(self._inbox) > _MANY:
+                        sleep(0)  # or who has the turn would never catch up with those who publish
                     return
                 try:
                     # No loop here: an exception at the jump back would pass by the `finally`.

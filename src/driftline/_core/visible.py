@@ -155,7 +155,8 @@ class Visible(Generic[T]):
     @property
     def position(self) -> Position:
         """Where it stands: after the last message that it received, missed or skipped."""
-        return Position(self._topic._epoch, self._seq)
+        hold = Hold(self._link)
+        return Position(getattr(hold.link, "epoch", self._topic._epoch), self._seq)
 
     @property
     def received(self) -> int:
