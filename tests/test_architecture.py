@@ -54,7 +54,7 @@ def test_no_file_is_long_and_neither_are_the_core_and_the_bus() -> None:
     run = set(CORE.glob("*.py")) - {CORE / "invariants.py"}
     beside_parking = {module: lines[module] for module in run}
     assert sum(beside_parking.values()) <= 1720, beside_parking
-    assert sum(lines[module] for module in BUS.glob("*.py")) <= 750, lines
+    assert sum(lines[module] for module in BUS.glob("*.py")) <= 760, lines
 
 
 @pytest.mark.parametrize("package", [CORE, BUS], ids=lambda package: package.name)

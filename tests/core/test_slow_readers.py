@@ -17,6 +17,7 @@ from anyio.lowlevel import checkpoint
 from driftline import Lagged, OnLag, SlowConsumer, Subscription, Topic
 from driftline._core import places, replay, subscribable, tolerance
 from driftline._core.limits import Limits
+from driftline._core.link import Gap, Link, Milestone
 
 PATIENCE = 10.0  # seconds after which a test that waits has failed
 SLICE = 1_000  # messages that are freed in one turn of an event loop at most
@@ -484,6 +485,31 @@ def test_p1_d3_a_cut_in_the_middle_of_reading_is_exact() -> None:
     for thread in threads:
         thread.join()
     assert not problems
+
+
+async def test_p1_a_reader_that_was_just_woken_never_stands_at_a_gap(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another thread cuts: it has led the link to the gap, and not yet taken its message away."""
+    topic = Topic[int]()
+    subscription = topic.subscribe(on_lag="skip")
+    found = Subscription._has_next
+
+    def found_and_cut(reader: Subscription[int], *arguments: type[Exception]) -> bool:
+        monkeypatch.undo()
+        assert found(reader, *arguments)
+        kept: Any = Milestone()
+        kept.seq, kept.value, kept.time, kept.next = 2, 2, 0.0, Link()
+        reader._link.next = Gap(kept)
+        topic._end = kept.next, 3
+        return True
+
+    topic.publish(0)
+    subscription._mask = 0  # so that it looks with each message
+    monkeypatch.setattr(Subscription, "_has_next", found_and_cut)
+    with anyio.fail_after(PATIENCE):
+        assert await subscription.receive() == 2
+    assert (subscription.received, subscription.missed) == (1, 2)
 
 
 async def test_d5_a_publisher_that_never_yields_stays_within_the_limit() -> None:

@@ -132,14 +132,18 @@ class Subscription(Tolerant[T], ObjectReceiveStream[T]):
                     yield from self._waiter.wait(self)
             link = self._link
             following = link.next
+            if not following:  # cut off since it was looked at, its message not yet taken away
+                link = following = Hold(link)
+                del link, following  # S3
+                return (yield from self.__anext__())  # pyright: ignore[reportGeneralTypeIssues]
         try:
             value = link.value
         except AttributeError:  # cut off in this moment
-            link = following = Hold(following)  # type: ignore[assignment, arg-type]
+            link = following = Hold(following)  # type: ignore[assignment]
             del link, following  # S3
             return (yield from self.__anext__())  # pyright: ignore[reportGeneralTypeIssues]
         self._received += 1
-        self._link = following  # type: ignore[assignment]
+        self._link = following
         if self._closed:  # in this moment, by another thread
             hold = Hold(link)
             del link, following
