@@ -154,10 +154,20 @@ async def test_a3_a_slow_reader_meets_no_cancellation_that_was_meant_for_another
 
 
 @pytest.mark.parametrize("first", ["publish", "cancel"])
-async def test_p6_a4_cancelled_and_published_in_one_tick_it_is_not_consumed_or_delivered(
-    first: str,
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["here", "elsewhere"])
+async def test_p6_a4_a5_cancelled_and_published_in_one_tick_it_is_not_consumed_or_delivered(
+    first: str, elsewhere: bool
 ) -> None:
     topic, ledger = start()
+
+    def publish() -> None:
+        if elsewhere:
+            thread = threading.Thread(target=ledger.publish, args=("p",))
+            thread.start()
+            thread.join(PATIENCE)
+        else:
+            ledger.publish("p")
+
     reader, other = (ledger.reader(name, topic.subscribe) for name in ("cancelled", "other"))
     with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as others:
@@ -166,11 +176,11 @@ async def test_p6_a4_cancelled_and_published_in_one_tick_it_is_not_consumed_or_d
                 tasks.start_soon(read_all, reader)
                 await until_parked(topic, 2)
                 if first == "publish":
-                    ledger.publish("p")
+                    publish()
                     tasks.cancel_scope.cancel()
                 else:
                     tasks.cancel_scope.cancel()
-                    ledger.publish("p")
+                    publish()
             assert reader.subscription.received == len(reader.values)
             topic.close()
         await read_all(reader)

@@ -549,6 +549,34 @@ async def test_p4_c1_c2_a_finalizer_publishes_just_when_a_reader_is_about_to_wai
         assert [await subscription.receive() for _ in range(10)] == list(range(10))
 
 
+@pytest.mark.parametrize("moment", ["before it can be found", "after its last look"])
+async def test_p4_b3_a_thread_publishes_just_when_a_reader_is_about_to_wait(
+    moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = Topic[int]("topic")
+    subscription = topic.subscribe()
+    enqueue, enter = Parking.enqueue, Parking.enter
+
+    def publish_and_enqueue(parking: Parking[Any]) -> None:
+        monkeypatch.undo()
+        together(lambda: topic.publish(1))
+        enqueue(parking)
+
+    def enter_and_publish(parking: Parking[Any], waiter: Any, reader: Any) -> bool:
+        monkeypatch.undo()
+        waits = enter(parking, waiter, reader)
+        together(lambda: topic.publish(1))
+        return waits
+
+    if moment == "before it can be found":
+        monkeypatch.setattr(Parking, "enqueue", publish_and_enqueue)
+    else:
+        monkeypatch.setattr(Parking, "enter", enter_and_publish)
+    with anyio.fail_after(PATIENCE):
+        assert await subscription.receive() == 1
+    assert topic.published == 1
+
+
 def test_k4_control_c_in_the_middle_of_a_publish_costs_nobody_else_a_message() -> None:
     topic = Topic[Published]("topic")
     ledger = Ledger(topic)
