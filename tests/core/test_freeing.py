@@ -1,9 +1,4 @@
-"""P7 and P9: messages are freed when all have read them, and politely.
-
-C12, nodes of a type whose chains CPython cannot free, has no test of its own: a link is a plain
-Python class with slots, whatever a payload is hangs on the side, and the tests of C5 free chains
-of two million.
-"""
+"""P7 and P9: messages are freed when all have read them, and politely."""
 
 from __future__ import annotations
 
@@ -16,13 +11,14 @@ from contextlib import suppress
 from itertools import pairwise
 from textwrap import dedent
 from time import monotonic
-from typing import Any
+from typing import Any, Generic
 
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
 from driftline import Lagged, OnLag, Position, PositionLost, SlowConsumer, Subscription, Topic
+from driftline._core.link import Link
 
 PATIENCE = 30.0  # seconds, after which a test has failed
 SLICE = 1_000  # messages that are freed in one turn of an event loop at most
@@ -597,6 +593,38 @@ def test_p9_c5_threads_with_small_stacks_publish_what_nobody_reads() -> None:
     """
     done = run_python(program)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def kinds_of(link: type[Link[Any]]) -> Iterator[type[Link[Any]]]:
+    yield link
+    for kind in link.__subclasses__():
+        yield from kinds_of(kind)
+
+
+def test_c12_links_are_of_types_whose_chains_python_can_free() -> None:
+    """What is written in C may free a chain by calling itself; a class in Python does not."""
+    kinds = list(kinds_of(Link))
+    assert {kind.__name__ for kind in kinds} >= {"Link", "Milestone", "Copy", "Gap"}
+    for kind in kinds:
+        written_in_python = [each for each in kind.__mro__ if each not in {Generic, object}]
+        assert {type(each) for each in written_in_python} == {type}
+        assert {each.__module__ for each in written_in_python} == {Link.__module__}
+    program = f"""
+        from driftline._core.link import Copy, Gap, Link, Milestone
+
+        for kind, way in ((Link, "next"), (Milestone, "next"), (Copy, "next"), (Gap, "kept")):
+            chain = kind.__new__(kind)
+            for _ in range({500_000}):
+                link = kind.__new__(kind)
+                setattr(link, way, chain)
+                chain = link
+            del link
+            del chain
+            print(kind.__name__)
+    """
+    done = run_python(program)
+    names = "Link", "Milestone", "Copy", "Gap"
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, [*names], "")
 
 
 @pytest.mark.parametrize("loop", ["no loop", "asyncio", "uvloop", "trio"])

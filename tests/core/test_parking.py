@@ -8,6 +8,7 @@ import math
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from itertools import pairwise
 from time import monotonic
 from typing import Any
 
@@ -18,7 +19,7 @@ import uvloop
 from anyio.lowlevel import checkpoint
 
 from driftline import Subscription, Topic
-from driftline._core.parking import on_asyncio
+from driftline._core.parking import on_asyncio, on_trio
 from proof.law import Ledger, Published, Reader
 
 PATIENCE = 30.0  # seconds, after which a test has failed
@@ -153,10 +154,20 @@ async def test_a3_a_slow_reader_meets_no_cancellation_that_was_meant_for_another
 
 
 @pytest.mark.parametrize("first", ["publish", "cancel"])
-async def test_p6_a4_cancelled_and_published_in_one_tick_it_is_not_consumed_or_delivered(
-    first: str,
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["here", "elsewhere"])
+async def test_p6_a4_a5_cancelled_and_published_in_one_tick_it_is_not_consumed_or_delivered(
+    first: str, elsewhere: bool
 ) -> None:
     topic, ledger = start()
+
+    def publish() -> None:
+        if elsewhere:
+            thread = threading.Thread(target=ledger.publish, args=("p",))
+            thread.start()
+            thread.join(PATIENCE)
+        else:
+            ledger.publish("p")
+
     reader, other = (ledger.reader(name, topic.subscribe) for name in ("cancelled", "other"))
     with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as others:
@@ -165,11 +176,11 @@ async def test_p6_a4_cancelled_and_published_in_one_tick_it_is_not_consumed_or_d
                 tasks.start_soon(read_all, reader)
                 await until_parked(topic, 2)
                 if first == "publish":
-                    ledger.publish("p")
+                    publish()
                     tasks.cancel_scope.cancel()
                 else:
                     tasks.cancel_scope.cancel()
-                    ledger.publish("p")
+                    publish()
             assert reader.subscription.received == len(reader.values)
             topic.close()
         await read_all(reader)
@@ -458,6 +469,35 @@ def test_b12_asyncio_and_a_trio_run_that_is_its_guest_read_one_topic() -> None:
     asyncio.run(main())
 
 
+@ASYNCIO
+def test_b13_asyncio_in_debug_mode_sees_no_call_from_a_wrong_thread(
+    options: dict[str, Any],
+) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert loop.get_debug()
+        with pytest.raises(RuntimeError, match="Non-thread-safe"):  # it would see one
+            await anyio.to_thread.run_sync(loop.call_soon, print)
+        topic, ledger = start()
+        readers = [ledger.reader(name, topic.subscribe) for name in "ab"]
+        readers[1].leave()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read_all, readers[0])
+            tasks.start_soon(read_until_closed, readers[1])
+            await until_parked(topic, 2)
+            await anyio.to_thread.run_sync(ledger.publish, "p")
+            await until_parked(topic, 2)
+            await anyio.to_thread.run_sync(readers[1].subscription.close)
+            await anyio.to_thread.run_sync(topic.close)
+        ledger.check()
+
+    async def read_until_closed(reader: Reader[Subscription[Published]]) -> None:
+        with pytest.raises(anyio.ClosedResourceError):
+            await read_all(reader)
+
+    run(("asyncio", options | {"debug": True}), main)
+
+
 # Who is woken, and how.
 
 
@@ -507,6 +547,46 @@ async def test_p6_a_reader_that_fails_when_woken_leaves_no_other_asleep() -> Non
             await until_parked(topic, 100)
             topic.publish(1)
     assert received == [1] * 50
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["here", "elsewhere"])
+async def test_d8_readers_that_are_woken_at_once_let_others_run_and_none_is_left_behind(
+    elsewhere: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(on_asyncio, "_SLICE", -1.0)  # the clock is looked at for every eighth
+    monkeypatch.setattr(on_trio, "_SLICE", 8)
+    topic = Topic[int]("topic")
+    many = 800
+    subscriptions = [topic.subscribe() for _ in range(many)]
+    woken: list[int] = []
+    seen: list[int] = []
+
+    async def read(number: int) -> None:
+        async for _ in subscriptions[number]:
+            woken.append(number)  # noqa: PERF401  # seen while it goes on
+
+    async def beat() -> None:
+        while len(woken) < many:
+            seen.append(len(woken))
+            await checkpoint()
+
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as tasks:
+            for number in range(many):
+                tasks.start_soon(read, number)
+            await until_parked(topic, many)
+            tasks.start_soon(beat)
+            while not seen:
+                await checkpoint()
+            if elsewhere:
+                await anyio.to_thread.run_sync(topic.publish, 1)
+            else:
+                topic.publish(1)
+            while len(woken) < many:
+                await checkpoint()
+            topic.close()
+    assert sorted(woken) == list(range(many))
+    assert max(later - earlier for earlier, later in pairwise([*seen, many])) <= 32
 
 
 who: contextvars.ContextVar[str] = contextvars.ContextVar("who", default="nobody")

@@ -6,11 +6,13 @@ P4 and P5 are in `test_publish_anywhere`, P7 and P9 in `test_freeing`; P8 comes 
 import threading
 from collections.abc import Callable
 from typing import Any
+from weakref import ref
 
 import anyio
 import pytest
 
 from driftline import Subscription, Topic
+from driftline._core import invariants
 from proof.law import Ledger, Reader
 
 Value = tuple[str, int]
@@ -61,6 +63,45 @@ async def test_p1_holds_for_readers_who_skip_batch_and_take_only_the_latest() ->
     assert (batched.received, batched.skipped, batched.lag) == (40, 0, 60)
     assert (newest.received, newest.skipped) == (1, 99)
     assert (keyed.received, keyed.skipped) == (3, 97)
+
+
+def grow_old(topic: Topic[Any], published: int) -> None:
+    """Have a new topic number its messages as if it had published so many before."""
+    start: Any = topic._end[0]
+    start.seq = published
+    topic._end = (start, published)
+    topic._limits.milestones._marks[0] = (published, ref(start))
+    assert topic._replay is not None
+    topic._replay.place = topic._end
+
+
+@pytest.mark.parametrize("limit", [None, 4])
+async def test_p1_d11_numbers_go_on_where_those_of_the_machine_end(limit: int | None) -> None:
+    topic = Topic[int]("old", limit=limit, replay=2)
+    before = 2**63 - 3
+    grow_old(topic, before)
+    subscription = topic.subscribe(on_lag="skip")
+    for number in range(1, 11):
+        topic.publish(before + number)
+    invariants.check(topic)
+    assert topic.published == topic.statistics().published == before + 10
+    assert subscription.lag == 10
+
+    replayed = topic.subscribe(replay=2).messages()
+    assert [(await anext(replayed)).seq for _ in range(2)] == [before + 9, before + 10]
+
+    missed = 0 if limit is None else 10 - limit
+    messages = subscription.messages()
+    for number in range(missed + 1, 9):
+        message = await anext(messages)
+        assert message.seq == message.value == before + number
+    assert (subscription.missed, subscription.lag) == (missed, 2)
+
+    token = str(subscription.park(60))
+    again = topic.subscribe(since=token)
+    assert again.position.seq == before + 8
+    assert again.skip(2**64) == 2
+    assert again.position.seq == topic.published > 2**63
 
 
 async def test_p2_a_subscription_begins_when_it_is_made_not_when_it_is_read() -> None:

@@ -24,7 +24,7 @@ import trio
 import uvloop
 from anyio.lowlevel import checkpoint
 
-from driftline import Subscription, Topic
+from driftline import Lagged, Subscription, Topic
 from driftline._core.parking.base import Parking
 from proof.law import Ledger, Published, Reader
 
@@ -311,7 +311,10 @@ def test_p6_b8_a_finished_trio_run_hurts_neither_publisher_nor_other_readers() -
 
     trio.run(give_up)
     assert topic._waiting.queue  # what is left of the run
+    alive = asyncio.new_event_loop()
+    task = park_a_task(alive, topic)  # called after the run that is no more
     topic.publish(1)
+    assert let_end(alive, task) == 1
     assert not topic._waiting.queue
     assert subscription.receive_nowait() == 1
 
@@ -546,6 +549,34 @@ async def test_p4_c1_c2_a_finalizer_publishes_just_when_a_reader_is_about_to_wai
         assert [await subscription.receive() for _ in range(10)] == list(range(10))
 
 
+@pytest.mark.parametrize("moment", ["before it can be found", "after its last look"])
+async def test_p4_b3_a_thread_publishes_just_when_a_reader_is_about_to_wait(
+    moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = Topic[int]("topic")
+    subscription = topic.subscribe()
+    enqueue, enter = Parking.enqueue, Parking.enter
+
+    def publish_and_enqueue(parking: Parking[Any]) -> None:
+        monkeypatch.undo()
+        together(lambda: topic.publish(1))
+        enqueue(parking)
+
+    def enter_and_publish(parking: Parking[Any], waiter: Any, reader: Any) -> bool:
+        monkeypatch.undo()
+        waits = enter(parking, waiter, reader)
+        together(lambda: topic.publish(1))
+        return waits
+
+    if moment == "before it can be found":
+        monkeypatch.setattr(Parking, "enqueue", publish_and_enqueue)
+    else:
+        monkeypatch.setattr(Parking, "enter", enter_and_publish)
+    with anyio.fail_after(PATIENCE):
+        assert await subscription.receive() == 1
+    assert topic.published == 1
+
+
 def test_k4_control_c_in_the_middle_of_a_publish_costs_nobody_else_a_message() -> None:
     topic = Topic[Published]("topic")
     ledger = Ledger(topic)
@@ -713,6 +744,26 @@ def test_c3_payloads_that_publish_when_freed_may_be_dropped_with_their_subscript
     subscription.close()
     assert log == [1] * 100
     assert witness.lag == 100
+
+
+@pytest.mark.parametrize("on_lag", ["raise", "skip"])
+def test_p1_c3_payloads_that_publish_when_freed_may_be_cut_off(on_lag: str) -> None:
+    topic = Topic[Any]("topic", limit=8)
+    log: list[int] = []
+    stalled = topic.subscribe(on_lag=on_lag)
+    for _ in range(200):
+        topic.publish(Chain(topic, 1, log))  # publishes another when it is cut off
+    assert topic.published == 200 + len(log) - log.count(0)
+    assert log.count(1) > 80
+    got = 0
+    with suppress(anyio.WouldBlock):
+        while True:
+            with suppress(Lagged):
+                stalled.receive_nowait()
+                got += 1
+    assert got >= 8
+    assert stalled.received + stalled.missed == topic.published
+    assert stalled.lag == 0
 
 
 def test_p4_c4_within_a_publish_weak_references_callbacks_publish_ten_thousand_deep() -> None:
