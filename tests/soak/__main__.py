@@ -29,6 +29,9 @@ from .loads.flood import FLOODED
 COMPETITORS = len(FLOODED) + len(LOOPS) - 1
 """Threads that compute beside a loop under flood, those of short bursts not counted."""
 
+RATE = 10_000
+"""More than this, and whoever links the messages of all may not keep up with them."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run it, and return the exit code."""
@@ -36,13 +39,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=SystemRandom().randrange(1_000_000))
     parser.add_argument("--plot", type=Path, default=Path("build", "soak.svg"))
+    parser.add_argument(
+        "--rate",
+        type=int,
+        default=RATE,
+        help=f"messages a second from each thread that floods (default {RATE}; 0: all it can)",
+    )
     options = parser.parse_args(arguments)
     seconds = options.minutes * 60
     console = Console(stderr=True, highlight=False)
     console.print(f"seed {options.seed}")
 
     counting = beside_counting(COMPETITORS, min(5.0, seconds / 10))
-    run = Run(options.seed, LOADS)
+    run = Run(options.seed, LOADS, options.rate)
     with Idle() as idle, progress(console, run, seconds) as tick:
         run.watch(seconds, tick)
 

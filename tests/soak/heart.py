@@ -2,8 +2,8 @@
 
 Each gap is measured twice. *Elapsed* is what a user of the loop feels; in it are other threads that
 have the interpreter, and other processes that have the processor. *Computed* is the processor time
-of the loop's own thread between two beats: what its own tasks, driftline in them, take. Nobody else
-can lengthen that, so that is what is judged.
+of the loop's own thread between two beats, without garbage collections: what its own tasks take, and
+driftline in them. Nobody else can lengthen that, so that is what is judged.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from time import perf_counter, thread_time
 
 import anyio
 
+from soak.collecting import spent_here
+
 INTERVAL = 0.001
 RESOLUTION = 1e-4
-"""Seconds; gaps are counted in steps of this size, so that a long run keeps no more than a short."""
+"""Seconds; gaps are counted in steps of this size, so that a long run keeps as much as a short."""
 
 
 class Gaps:
@@ -60,11 +62,11 @@ class Heart:
 
     async def run(self) -> None:
         """Beat until cancelled."""
-        self.last, computed = perf_counter(), thread_time()
+        self.last, computed = perf_counter(), _computed_here()
         while True:
             flood = bool(self.floods)
             await anyio.sleep(INTERVAL)
-            now, computed_now = perf_counter(), thread_time()
+            now, computed_now = perf_counter(), _computed_here()
             self.add(now - self.last, computed_now - computed, flood or bool(self.floods))
             self.last, computed = now, computed_now
 
@@ -80,3 +82,7 @@ class Heart:
         """Return the largest gaps since this was last called, in milliseconds."""
         (elapsed, computed), self.worst = self.worst, (0.0, 0.0)
         return elapsed * 1000, computed * 1000
+
+
+def _computed_here() -> float:
+    return thread_time() - spent_here()

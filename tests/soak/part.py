@@ -26,10 +26,18 @@ class Part:
         counts: What it did. One writer each, because `+=` from several threads loses some.
         stopping: Set when the run is over.
         floods: One entry for each flood that is under way.
+        rate: Messages a second at most, for each that floods; 0 for as fast as it can.
     """
 
     def __init__(
-        self, load: str, where: str, bus: Bus, seed: str, stopping: Event, floods: list[str]
+        self,
+        load: str,
+        where: str,
+        bus: Bus,
+        seed: str,
+        stopping: Event,
+        floods: list[str],
+        rate: int,
     ) -> None:
         self.load = load
         self.where = where
@@ -38,6 +46,7 @@ class Part:
         self.counts = Counter[str]()
         self.stopping = stopping
         self.floods = floods
+        self.rate = rate
 
     def pause(self, shortest: float, longest: float) -> None:
         """Block this thread for a random time, or until the end."""

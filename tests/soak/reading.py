@@ -8,11 +8,13 @@ from random import Random
 from typing import Any, Protocol
 
 import anyio
+import anyio.lowlevel
 
 from driftline import Lagged, SlowConsumer, Subscription
 from proof.law import LawBroken, Published
 
-BATCH = 500
+BATCH = 100
+STEP = 50
 
 
 class Gets(Protocol):
@@ -89,13 +91,15 @@ def read_in_thread(witness: Gets, random: Random) -> None:
                 pass
 
 
-def read_ready(witness: Gets) -> None:
-    """Read what is there."""
+async def read_ready(witness: Gets) -> None:
+    """Read what is there without waiting, but let others run."""
     stops = (anyio.WouldBlock, anyio.EndOfStream, anyio.BrokenResourceError, SlowConsumer)
     with suppress(*stops):
         while True:
             with suppress(Lagged):
-                witness.got(witness.subscription.receive_nowait())
+                for _ in range(STEP):
+                    witness.got(witness.subscription.receive_nowait())
+            await anyio.lowlevel.checkpoint()
 
 
 def publisher_of(value: Published) -> str:

@@ -44,6 +44,7 @@ def tables(run: Run, idle: Gaps, counting: Gaps, counters: int) -> str:
     happened = [
         ("seconds", f"{seconds:.0f}"),
         *((name, f"{counts[name]:,}") for name in sorted(counts)),
+        ("most that waited to be linked", f"{max(sample.unlinked for sample in run.samples):,}"),
         ("memory, MB an hour", f"{memory.an_hour:+.1f}"),
         ("memory, MB in all", f"{memory.in_all:+.1f}"),
     ]
@@ -76,7 +77,8 @@ def tables(run: Run, idle: Gaps, counting: Gaps, counters: int) -> str:
             *_table(("gap between heartbeats, ms", "p50", "p99", "p99.9", "largest"), hearts),
             "",
             "- computed: processor time of the loop's thread between two beats, which neither other"
-            " threads nor other processes lengthen. With the tasks of the loads in it.",
+            " threads nor other processes lengthen, without garbage collections, and with what the"
+            " loads compute themselves.",
             "- elapsed: on the clock. A thread that computes keeps the interpreter for 5 ms at a"
             " time, so floods from threads show in it; the controls have no driftline.",
             "- memory: the line through what was measured after the first quarter.",

@@ -27,19 +27,25 @@ Job = tuple[Callable[..., Awaitable[object]], Part, tuple[Any, ...]]
 
 
 class Sample(NamedTuple):
-    """What was seen in one second. An hour of them is less than a megabyte."""
+    """What was seen in one second. An hour of them is about a megabyte.
+
+    `unlinked` is how many messages publishers have left for another who publishes to link. No
+    limit holds for these, and no reader sees them.
+    """
 
     seconds: float
     memory: float
     elapsed: float
     computed: float
+    unlinked: int
 
 
 class Run:
     """One bus, its loads, and what was seen of them."""
 
-    def __init__(self, seed: int, loads: Iterable[Load]) -> None:
+    def __init__(self, seed: int, loads: Iterable[Load], rate: int) -> None:
         self.seed = seed
+        self.rate = rate
         self.bus = Bus(limit=LIMIT, replay=REPLAY)
         self.loads = list(loads)
         self.stopping = Event()
@@ -64,9 +70,9 @@ class Run:
         while not self.stopping.wait(min(1.0, seconds / 10)):
             now = perf_counter() - begin
             worst = [heart.take_worst() for heart in self.hearts]
-            self.samples.append(
-                Sample(now, resident(), max(gap for gap, _ in worst), max(gap for _, gap in worst))
-            )
+            elapsed, computed = (max(gaps) for gaps in zip(*worst, strict=True))
+            unlinked = len(self.bus._joint.inbox)
+            self.samples.append(Sample(now, resident(), elapsed, computed, unlinked))
             self._look_for_hearts()
             tick(min(now, seconds))
             if now >= seconds:
@@ -84,9 +90,8 @@ class Run:
     def part(self, load: str, where: str) -> Part:
         """Make a part, with lots that follow from the seed and from which part it is."""
         number = len(self.parts)
-        part = Part(
-            load, where, self.bus, f"{self.seed} {load} {number}", self.stopping, self.floods
-        )
+        seed = f"{self.seed} {load} {number}"
+        part = Part(load, where, self.bus, seed, self.stopping, self.floods, self.rate)
         self.parts.append(part)
         return part
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from itertools import count
+from itertools import count, cycle
 
 import anyio
 
@@ -43,8 +43,8 @@ async def read_to_the_end(part: Part, name: str) -> None:
 def run(start: Start) -> None:
     for name in NAMES:
         start.thread(begin_anew, name)
-        for loop in LOOPS:
-            start.task(loop, read_to_the_end, name)
+    for loop, name in zip(LOOPS, cycle(NAMES), strict=False):
+        start.task(loop, read_to_the_end, name)
 
 
 CLOSING = Load("closing", run)

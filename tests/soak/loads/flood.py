@@ -1,8 +1,8 @@
-"""Threads that publish as fast as they can, and tasks that publish a little."""
+"""Threads that publish a lot at once, and tasks that publish a little."""
 
 from __future__ import annotations
 
-from itertools import count
+from itertools import count, islice
 from time import perf_counter
 
 import anyio
@@ -10,6 +10,7 @@ import anyio
 from soak.load import LOOPS, Load, Start
 from soak.part import Part
 
+BURST = 100
 FLOODED = ("flood.one", "flood.two")
 NUMBERED = (*FLOODED, *(f"flood.{loop}" for loop in LOOPS))
 """Topics that have one publisher each and are there all the time."""
@@ -22,9 +23,11 @@ def flood(part: Part, name: str) -> None:
         until = perf_counter() + part.random.uniform(0.02, 0.5)
         with part.flood():
             while perf_counter() < until:
-                for number in (next(numbers) for _ in range(100)):
+                for number in islice(numbers, BURST):
                     topic.publish((name, number))
-                part.counts["published"] += 100
+                part.counts["published"] += BURST
+                if part.rate:
+                    part.stopping.wait(BURST / part.rate)
         part.pause(0.02, 0.5)
 
 
@@ -32,7 +35,7 @@ async def trickle(part: Part, name: str) -> None:
     topic = part.bus.topic(name)
     numbers = count(1)
     while True:
-        many = part.random.randrange(1, 200)
+        many = part.random.randrange(1, 50)
         topic.publish_many([(name, next(numbers)) for _ in range(many)])
         part.counts["published"] += many
         await anyio.sleep(part.random.uniform(0, 0.05))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from itertools import count, pairwise
+from itertools import count
 
 import anyio
 
@@ -56,9 +56,8 @@ def run(start: Start) -> None:
     for topic, loop in zip(topics, LOOPS, strict=False):
         start.task(loop, send, topic)
     start.thread(send_blocking, topics[-1])
-    for loop, both in zip(LOOPS, pairwise(topics), strict=True):
-        for topic in both:
-            start.task(loop, miss_nothing, topic)
+    for loop, topic in zip(LOOPS, topics[1:], strict=True):  # not on the loop of who sends
+        start.task(loop, miss_nothing, topic)
 
 
 SENDING = Load("sending", run)

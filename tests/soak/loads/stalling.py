@@ -20,7 +20,7 @@ async def stall(part: Part) -> None:
                 if part.random.random() < 0.2 and not witness.subscription.closed:
                     witness.subscription.skip_to_latest()
                 if not witness.subscription.closed:
-                    read_ready(witness)
+                    await read_ready(witness)
 
 
 def run(start: Start) -> None:
