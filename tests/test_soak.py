@@ -71,7 +71,7 @@ def test_a_defect_ends_it_with_the_seed(topic: str, defect: str, tmp_path: Path)
     program = DEFECT.format(topic=topic, defect=defect)
 
     picture = str(tmp_path / "soak.svg")
-    result = run("-c", program, "--minutes", "0.5", "--seed", "7", "--plot", picture)
+    result = run("-c", program, "--minutes", "0.2", "--seed", "7", "--plot", picture)
 
     assert result.returncode == 1
     assert "seed 7: " in result.stderr

@@ -2,8 +2,8 @@
 
 Each gap is measured twice. *Elapsed* is what a user of the loop feels; in it are other threads that
 have the interpreter, and other processes that have the processor. *Computed* is the processor time
-of the loop's own thread between two beats, without garbage collections: what its own tasks take, and
-driftline in them. Nobody else can lengthen that, so that is what is judged.
+of the loop's own thread between two beats, without garbage collections: what its own tasks take,
+and driftline in them. Nobody else can lengthen that, so that is what is judged.
 """
 
 from __future__ import annotations
