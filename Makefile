@@ -4,11 +4,13 @@
 #   make test     the tests, on the preferred Python
 #   make check    everything that a machine can check: style, types, layers, tests on every Python
 #   make bench    the measurements of the README
+#   make soak     everything at once on one bus for ten minutes, or MINUTES=60
 #   make clean    removes the environments and what tools left behind
 
 PYTHON := .venv/bin/python
+MINUTES ?= 10
 
-.PHONY: demo test check lint types layers types-and-tests bench clean
+.PHONY: demo test check lint types layers types-and-tests bench soak clean
 
 demo: .venv/ready
 	$(PYTHON) -m examples.broadcast.demo
@@ -41,6 +43,10 @@ types-and-tests: .venv/ready
 
 bench: .venv/ready
 	$(PYTHON) -m benchmarks
+
+# Its plot is build/soak.svg.
+soak: .venv/ready
+	PYTHONPATH=tests $(PYTHON) -m soak --minutes $(MINUTES)
 
 .venv/ready: pyproject.toml tools/pythons tools/environment
 	tools/environment "$$(tools/pythons first)" .venv dev
