@@ -9,10 +9,10 @@ from random import Random
 from threading import Event
 from typing import Any
 
-from driftline import Bus, Subscription
+from driftline import Bus, OnLag, Subscription
 from soak.witness import Witness
 
-ON_LAG = ("raise", "skip", "latest", "close")
+ON_LAG: tuple[OnLag, ...] = ("raise", "skip", "latest", "close")
 
 
 class Part:

@@ -133,7 +133,7 @@ class Subscription(Tolerant[T], ObjectReceiveStream[T]):
             link = self._link
             following = link.next
             if not following:  # cut off since it was looked at, its message not yet taken away
-                link = following = Hold(link)
+                link = following = Hold(link)  # type: ignore[assignment]
                 del link, following  # S3
                 return (yield from self.__anext__())  # pyright: ignore[reportGeneralTypeIssues]
         try:
