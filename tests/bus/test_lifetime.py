@@ -254,6 +254,9 @@ def test_a_closed_topic_leaves_the_bus_and_its_name_begins_anew() -> None:
     assert list(drain(reader)) == [1]
     with pytest.raises(anyio.EndOfStream):
         reader.receive_nowait()
+    new = bus.topic("a")
+    del old, reader
+    assert bus.topic("a") is new
 
 
 def test_w3_a_topic_closed_when_it_was_forgotten_leaves_the_next_of_its_name_alone() -> None:

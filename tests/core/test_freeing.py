@@ -218,7 +218,8 @@ class Called:
         self.call = callback
 
 
-def test_p7_a_publish_that_takes_long_keeps_no_message_of_others() -> None:
+@pytest.mark.parametrize("own", [1, 2])
+def test_p7_a_publish_that_takes_long_keeps_no_message_of_others(own: int) -> None:
     """A publisher may lose the processor, or call a loop, just when its message is linked."""
     topic = Topic[Payload | None]("topic")
     queue: Any = topic._waiting.queue
@@ -230,7 +231,7 @@ def test_p7_a_publish_that_takes_long_keeps_no_message_of_others() -> None:
         queue.append(Called(lambda: found.append(alive(references))))
 
     queue.append(Called(publish_others))
-    topic.publish(None)
+    topic.publish_many([None] * own)
     assert found == [0]
 
 

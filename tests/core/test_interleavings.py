@@ -22,6 +22,7 @@ from anyio.lowlevel import checkpoint
 
 import driftline
 from driftline import Subscription, Topic
+from driftline._core import invariants
 from driftline._core import subscription as subscription_module
 from driftline._core.parking import on_threads
 from proof import interleavings, seeded_trio, shuffled
@@ -369,6 +370,29 @@ def test_p1_p8_d3_a_cut_by_another_thread_makes_nothing_lost_untold_or_double(wa
             topic.close()
 
         return Meeting([read_once, publish_and_close], check)
+
+    explore_all(make, bound=1)
+
+
+def test_l1_a_limit_that_another_thread_lowers_is_exact() -> None:
+    def make() -> Meeting:
+        topic = Topic[int]("topic", limit=20)
+        subscription = topic.subscribe(on_lag="skip")
+        for value in range(6):
+            topic.publish(value)
+
+        def lower() -> None:
+            topic.limit = 2
+
+        def check() -> None:
+            topic.publish(7)
+            invariants.check(topic)
+            topic.close()
+            values = list(subscription)
+            assert values == list(range(8 - len(values), 8))
+            assert subscription.missed == 8 - len(values) >= 4
+
+        return Meeting([lower, lambda: topic.publish(6)], check)
 
     explore_all(make, bound=1)
 

@@ -553,6 +553,31 @@ async def test_p4_c1_c2_a_finalizer_publishes_just_when_a_reader_is_about_to_wai
         assert [await subscription.receive() for _ in range(10)] == list(range(10))
 
 
+class CalledOnce:
+    """Stands where parkings stand that want to be called, and does something else then, once."""
+
+    def __init__(self, callback: Callable[[], object]) -> None:
+        self.callbacks = [callback]
+
+    def call(self) -> None:
+        if self.callbacks:
+            self.callbacks.pop()()
+
+
+def test_k4_who_is_interrupted_links_what_others_left_to_it_meanwhile() -> None:
+    topic = Topic[int]("topic")
+    queue: Any = topic._waiting.queue
+
+    def publish_and_interrupt() -> None:
+        topic.publish(2)
+        raise KeyboardInterrupt
+
+    queue.append(CalledOnce(publish_and_interrupt))
+    with pytest.raises(KeyboardInterrupt):
+        topic.publish(1)
+    assert topic.published == 2
+
+
 @pytest.mark.parametrize("moment", ["before it can be found", "after its last look"])
 async def test_p4_b3_a_thread_publishes_just_when_a_reader_is_about_to_wait(
     moment: str, monkeypatch: pytest.MonkeyPatch
@@ -951,28 +976,36 @@ def test_p4_c11_messages_are_linked_or_refused_whichever_allocation_fails(
     assert (done.returncode, done.stderr) == (0, "")
 
 
+# Behind 32 messages that wait for the turn, the inbox has to grow.
 NO_MEMORY_TO_CLOSE = """
     import sys
+    from itertools import product
     import _testcapi
     import anyio
     from driftline import Topic
 
     sys.unraisablehook = lambda unraisable: None
-    for number in range(1, 60):
+    for number, messages in product(range(1, 60), (0, 32)):
         for stop in (number + 1, 0):
             topic = Topic("topic")
             reader = topic.subscribe()
             Topic("other").close()
+            if messages:
+                del topic._turn.free
+            for _ in range(messages):
+                topic.publish(None)
             _testcapi.set_nomemory(number, stop)
             try:
                 try:
                     topic.close()
                 finally:
                     _testcapi.remove_mem_hooks()
+                    topic._turn.free = True
             except MemoryError:
                 topic.close()
             try:
-                reader.receive_nowait()
+                while True:
+                    reader.receive_nowait()
             except anyio.EndOfStream:
                 continue
             except anyio.WouldBlock:

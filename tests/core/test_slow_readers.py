@@ -220,6 +220,20 @@ def test_p8_a_cut_disturbs_nobody_within_the_limit() -> None:
     assert next(rest(stalled)) == "missed 190"
 
 
+def test_l2_a_reader_just_at_the_limit_is_not_cut_with_one_behind_it() -> None:
+    topic = Topic[int]("topic", limit=4)
+    stalled, edge = topic.subscribe(), topic.subscribe()
+    got: list[int] = []
+    for value in range(40):
+        topic.publish(value)
+        while edge.lag >= 4:
+            got.append(edge.receive_nowait())
+    assert got == list(range(37))
+    assert edge.missed == 0
+    with pytest.raises(Lagged):
+        stalled.receive_nowait()
+
+
 def test_p8_a_limit_of_one_keeps_the_newest() -> None:
     topic = Topic[int](limit=1)
     subscription = topic.subscribe()
