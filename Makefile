@@ -5,12 +5,16 @@
 #   make check    everything that a machine can check: style, types, layers, tests on every Python
 #   make bench    the measurements of the README
 #   make soak     everything at once on one bus for ten minutes, or MINUTES=60
+#   make planted  plants faults in a copy, and has the tests find each
+#   make mutation  changes a copy here and there, and has the tests find that: SAMPLE=250, SEED=1
 #   make clean    removes the environments and what tools left behind
 
 PYTHON := .venv/bin/python
 MINUTES ?= 10
+SAMPLE ?= 250
+SEED ?= 1
 
-.PHONY: demo test check lint types layers types-and-tests bench soak clean
+.PHONY: demo test check lint types layers types-and-tests bench soak planted mutation clean
 
 demo: .venv/ready
 	$(PYTHON) -m examples.broadcast.demo
@@ -47,6 +51,15 @@ bench: .venv/ready
 # Its plot is build/soak.svg.
 soak: .venv/ready
 	PYTHONPATH=tests $(PYTHON) -m soak --minutes $(MINUTES)
+
+planted: .venv/ready
+	PYTHONPATH=tests $(PYTHON) -m planted
+
+# On the latest Python, because it needs 3.12 or later.
+mutation:
+	python=$$(tools/pythons | sort -V | tail -n 1) && \
+	tools/environment "$$python" .venvs/mutation test && \
+	PYTHONPATH=tests .venvs/mutation/bin/python -m mutation --sample $(SAMPLE) --seed $(SEED)
 
 .venv/ready: pyproject.toml tools/pythons tools/environment
 	tools/environment "$$(tools/pythons first)" .venv dev
