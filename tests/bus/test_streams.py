@@ -268,6 +268,17 @@ def test_the_past_cannot_be_read_in_the_middle_of_a_publish(
     assert ready(bus.subscribe("*", replay=2)) == [1, 2]
 
 
+def test_w1_who_subscribes_in_the_middle_of_a_publish_gets_what_comes_after() -> None:
+    bus = Bus()
+    topic = bus.topic("a")
+    late: list[Subscription[Any]] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(topic), "_wake", lambda self: late.append(bus.subscribe("*")))
+        topic.publish(1)
+    topic.publish(2)
+    assert ready(late[0]) == [2]
+
+
 def bus_finalizes(make: Callable[[], object]) -> None:
     make()
 

@@ -18,8 +18,8 @@ from planted.trial import PACKAGE, ROOT, Outcome, changed, in_child, run
 _CACHE = ROOT / "build" / "covering"
 # They need the instructions of the interpreter for themselves, and take long.
 _LEFT_OUT = ("core/test_interleavings.py", "core/test_model.py", "bus/test_threads.py")
-_ROUNDS = (4.0, 40.0)  # seconds that all tests of a round take; who survives one has the next
-_MOST = 150  # tests of a round
+_ROUNDS = ((25, 1.0), (150, 8.0), (200, 40.0))
+"""How many tests, and seconds of tests, a change has to survive before it is tried on the next."""
 _IN_A_CHILD = (
     "core/test_publish_anywhere.py::test_p4_b9_a_child_forked_while_another_thread_publishes_publishes_and_reads",
     "core/test_publish_anywhere.py::test_b9_a_child_wakes_its_own_threads_although_threads_of_its_parent_waited",
@@ -77,8 +77,8 @@ def trial(copy: Path, change: Change, covering: Covering) -> Outcome:
     outcome = Outcome(None, "is never run", 0.0)
     tests = covering.tests(change)
     with changed(path, change.made(path.read_text(encoding="utf-8"))):
-        for seconds in _ROUNDS:
-            chosen = _affordable(tests, covering, seconds)
+        for most, seconds in _ROUNDS:
+            chosen = _affordable(tests[:most], covering, seconds)
             if chosen and not outcome.caught_by:
                 slowest = max(covering.time(test) for test in chosen)
                 outcome = run(copy, chosen, 5 + 4 * slowest)
@@ -89,7 +89,7 @@ def trial(copy: Path, change: Change, covering: Covering) -> Outcome:
 def _affordable(tests: list[str], covering: Covering, seconds: float) -> list[str]:
     """Return the first tests that take so long together."""
     chosen: list[str] = []
-    for test in tests[:_MOST]:
+    for test in tests:
         seconds -= covering.time(test)
         if chosen and seconds < 0:
             break
