@@ -303,6 +303,26 @@ async def test_p7_an_exception_kept_from_a_cancelled_reader_keeps_no_message() -
     assert alive(references) == 0
 
 
+async def test_p7_an_exception_kept_from_a_reader_cancelled_at_a_checkpoint_keeps_no_message() -> (
+    None
+):
+    topic = Topic[Payload]("topic")
+    subscription = topic.subscribe()
+    references = publish(topic, FIVE)
+    kept: list[BaseException] = []
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        try:
+            await subscription.receive()
+        except BaseException as error:
+            kept.append(error)
+            raise
+    assert kept[0].__traceback__ is not None
+    assert alive(references) == FIVE
+    await by_receive(subscription)
+    assert alive(references) == 0
+
+
 @pytest.mark.parametrize("read", [by_receive, by_iteration, by_latest, by_batches, by_messages])
 async def test_p7_an_exception_kept_from_a_timed_out_reader_keeps_no_message(
     read: Callable[[Subscription[Payload]], Awaitable[None]],

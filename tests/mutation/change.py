@@ -41,6 +41,7 @@ class Change:
 
     file: str
     line: int
+    first: int  # the line where its function begins
     start: int  # of the part, in the bytes of the file
     end: int
     old: str
@@ -63,14 +64,14 @@ def changes(package: Path, file: str) -> list[Change]:
     lines = source.splitlines(keepends=True)
     starts = [0, *accumulate(map(len, lines))]
 
-    def change(node: ast.expr | ast.stmt, new: str) -> Change:
+    def change(first: int, node: ast.expr | ast.stmt, new: str) -> Change:
         start = starts[node.lineno - 1] + node.col_offset
         end = starts[(node.end_lineno or 0) - 1] + (node.end_col_offset or 0)
         old, context = source[start:end].decode(), lines[node.lineno - 1].decode().strip()
-        return Change(file, node.lineno, start, end, old, new, context)
+        return Change(file, node.lineno, first, start, end, old, new, context)
 
     return [
-        change(node, new)
+        change(function.lineno, node, new)
         for function in _functions(ast.parse(source))
         for statement in function.body
         for node, new in _of(statement)

@@ -25,7 +25,6 @@ _IN_A_CHILD = (
     "core/test_publish_anywhere.py::test_b9_a_child_wakes_its_own_threads_although_threads_of_its_parent_waited",
     "core/test_limits_under_attack.py::test_b9_a_forked_child_does_not_wait_behind_senders_of_its_parent",
 )  # run what is run in forked children only
-_BACK = 12  # lines; within a statement, only some begin with something to do
 
 
 class Covering(NamedTuple):
@@ -36,7 +35,8 @@ class Covering(NamedTuple):
 
     def tests(self, change: Change) -> list[str]:
         """Return the tests that run a change: one of each function first, and fast ones."""
-        before = (f"{change.file}:{change.line - back}" for back in range(_BACK))
+        # Within a statement, only some lines begin with something to do.
+        before = (f"{change.file}:{n}" for n in range(change.line, change.first, -1))
         found = next((self.lines[line] for line in before if self.lines.get(line)), _IN_A_CHILD)
         variants: Counter[str] = Counter()
         ranked: list[tuple[int, float, str]] = []
