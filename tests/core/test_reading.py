@@ -198,6 +198,23 @@ def test_reprs_say_what_one_wants_to_know() -> None:
     assert repr(subscription) == "<Subscription 'ada' of 'prices', closed>"
 
 
+def test_a_view_can_be_read_without_waiting() -> None:
+    topic = Topic[int]("views")
+    subscription = topic.subscribe()
+    batches, messages = subscription.batches(), subscription.messages()
+    with pytest.raises(anyio.WouldBlock):
+        batches.receive_nowait()
+    topic.publish_many(range(3))
+    assert messages.receive_nowait().seq == 1
+    assert batches.receive_nowait() == [1, 2]
+    topic.close()
+    with pytest.raises(anyio.EndOfStream):
+        batches.receive_nowait()
+    subscription._reading = True
+    with pytest.raises(anyio.BusyResourceError):
+        messages.receive_nowait()
+
+
 # One that leads others.
 
 

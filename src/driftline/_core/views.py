@@ -55,6 +55,18 @@ class View(Generic[V]):
                 except NotYet:
                     pass
 
+    def receive_nowait(self) -> V:
+        """Return the next item if it is there, or raise as `Subscription.receive_nowait` does."""
+        subscription = self._subscription
+        while True:
+            subscription._refuse_if_busy()
+            if not subscription._has_next():
+                raise anyio.WouldBlock
+            try:
+                return self._take()
+            except NotYet:
+                pass
+
     def __iter__(self) -> Self:
         return self
 
