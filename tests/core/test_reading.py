@@ -198,7 +198,7 @@ def test_reprs_say_what_one_wants_to_know() -> None:
     assert repr(subscription) == "<Subscription 'ada' of 'prices', closed>"
 
 
-def test_a_view_can_be_read_without_waiting() -> None:
+def test_a_view_can_be_read_without_waiting_or_for_some_time() -> None:
     topic = Topic[int]("views")
     subscription = topic.subscribe()
     batches, messages = subscription.batches(), subscription.messages()
@@ -207,9 +207,14 @@ def test_a_view_can_be_read_without_waiting() -> None:
     topic.publish_many(range(3))
     assert messages.receive_nowait().seq == 1
     assert batches.receive_nowait() == [1, 2]
+    with pytest.raises(TimeoutError):
+        batches.receive_blocking(timeout=0)
+    topic.publish(3)
+    assert batches.receive_blocking(timeout=0) == [3]
     topic.close()
-    with pytest.raises(anyio.EndOfStream):
-        batches.receive_nowait()
+    for receive in (batches.receive_nowait, batches.receive_blocking):
+        with pytest.raises(anyio.EndOfStream):
+            receive()
     subscription._reading = True
     with pytest.raises(anyio.BusyResourceError):
         messages.receive_nowait()

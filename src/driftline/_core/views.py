@@ -67,13 +67,17 @@ class View(Generic[V]):
             except NotYet:
                 pass
 
+    def receive_blocking(self, timeout: float | None = None) -> V:
+        """Return the next item, blocking the thread, as `Subscription.receive_blocking` does."""
+        return self._subscription._take_blocking(timeout, self._take)
+
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> V:
         """Return the next item, blocking the thread until it is there."""
         try:
-            return self._subscription._take_blocking(None, self._take)
+            return self.receive_blocking()
         except anyio.EndOfStream:
             raise StopIteration from None
 
