@@ -18,7 +18,8 @@ ROOT = Path(__file__).parents[1]
 CORE = ROOT / "src" / "driftline" / "_core"
 STREAM = ["link", "topic", "subscription"]
 BUS = ROOT / "src" / "driftline" / "_bus"
-MODULES = sorted([*CORE.rglob("*.py"), *BUS.rglob("*.py")])
+WEBSOCKETS = ROOT / "src" / "driftline" / "_websockets"
+MODULES = sorted([*CORE.rglob("*.py"), *BUS.rglob("*.py"), *WEBSOCKETS.rglob("*.py")])
 
 
 def lines_of_code(source: str) -> int:
@@ -57,7 +58,7 @@ def test_no_file_is_long_and_neither_are_the_core_and_the_bus() -> None:
     assert sum(lines[module] for module in BUS.glob("*.py")) <= 760, lines
 
 
-@pytest.mark.parametrize("package", [CORE, BUS], ids=lambda package: package.name)
+@pytest.mark.parametrize("package", [CORE, BUS, WEBSOCKETS], ids=lambda package: package.name)
 def test_every_file_is_named_in_the_reading_order(package: Path) -> None:
     order = (package / "__init__.py").read_text()
     names = {path.stem for path in package.iterdir() if not path.name.startswith("__")}
