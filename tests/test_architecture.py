@@ -70,7 +70,7 @@ def test_every_name_in_an_essay_is_in_the_code(module: Path) -> None:
     """A name in backticks in a module's docstring must occur in the code."""
     docstring = ast.get_docstring(ast.parse(module.read_text())) or ""
     code = "\n".join(
-        path.read_text() for path in [*MODULES, ROOT / "src" / "driftline" / "__init__.py"]
+        path.read_text() for path in [*MODULES, *(ROOT / "src" / "driftline").glob("*.py")]
     )
     identifiers = {
         token.string
