@@ -41,6 +41,8 @@ class Client:
         subscription: Subscription[Any],
         tell: Tell | None,
         patience: float,
+        *,
+        closes: bool,
     ) -> None:
         self.connection = connection
         self.protocol = connection.protocol
@@ -51,6 +53,7 @@ class Client:
         self._fan_out = fan_out
         self._backlog = Backlog(subscription, fan_out.prepare, tell)
         self._told = tell is not None
+        self._closes = closes
         self._patience = Patience(connection, patience)
         self._woken = asyncio.Event()
 
@@ -86,7 +89,8 @@ class Client:
         except anyio.EndOfStream:
             return "ended"
         except SlowConsumer:
-            await self._cut_off()
+            if self._closes:
+                await self._cut_off()
             return "too slow"
         finally:
             self._patience.begin()  # whoever closes the connection would wait for what is unsent
@@ -156,7 +160,9 @@ class Client:
         )
 
     async def _cut_off(self) -> None:
+        self._patience.begin()
         with suppress(TimeoutError, ConnectionClosed):
-            async with asyncio.timeout(_GRACE):
+            # One that takes nothing will not take this either.
+            async with asyncio.timeout(_GRACE if self.connection.paused else None):
                 await self.connection.close(CloseCode.TRY_AGAIN_LATER, "too slow")
         self.connection.transport.abort()

@@ -77,8 +77,9 @@ async def relay(
             only. `on_lag` is "close" if nothing is said, and `name` the client's address.
 
     Returns:
-        "gone" if the client has left, "ended" if the topic has, and "too slow" if the client
-        was cut off, with code 1013 if it took that.
+        "gone" if the client has left, "ended" if the topic has, and "too slow" if the client was
+        further behind than it may be, or has taken nothing for too long. Then it was disconnected,
+        with code 1013 if it took that; with a subscription of your own, that is left to you.
 
     Raises:
         Lagged: the client was further behind than it may be, with `on_lag="raise"`.
@@ -89,12 +90,17 @@ async def relay(
     """
     encoding = _checked_encoding(encode, encode_message, text)
     _check_seconds(window, patience)
+    closes = isinstance(source, Topic)
     with _subscribed(source, websocket, place) as subscription:
         if not can_share(websocket):
-            return await sending.send_all(subscription, websocket, encoding, tell, patience)
+            return await sending.send_all(
+                subscription, websocket, encoding, tell, patience, closes=closes
+            )
         bound_unsent(websocket)
         with _fan_out(subscription.topic, encoding, window) as fan_out:
-            return await Client(fan_out, websocket, subscription, tell, patience).run()
+            return await Client(
+                fan_out, websocket, subscription, tell, patience, closes=closes
+            ).run()
 
 
 def relay_blocking(
@@ -115,7 +121,10 @@ def relay_blocking(
     encoding = _checked_encoding(encode, encode_message, text)
     _check_seconds(0.0, patience)
     with _subscribed(source, websocket, place) as subscription:
-        return sending.send_all_blocking(subscription, websocket, encoding, tell, patience)
+        closes = isinstance(source, Topic)
+        return sending.send_all_blocking(
+            subscription, websocket, encoding, tell, patience, closes=closes
+        )
 
 
 @asynccontextmanager

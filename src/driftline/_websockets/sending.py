@@ -29,14 +29,18 @@ async def send_all(
     encoding: Encoding,
     tell: Tell | None,
     patience: float,
+    *,
+    closes: bool,
 ) -> Ending:
     """Send until the client goes, or the topic ends, or the client is too slow."""
-    ending: Ending = "gone"
     backlog = Backlog(subscription, encoding.prepare, tell)
+    failed: BaseException = anyio.EndOfStream()
     async with anyio.create_task_group() as tasks:
 
         async def watch() -> None:
+            nonlocal failed
             await websocket.wait_closed()
+            failed = ConnectionClosed(None, None)
             tasks.cancel_scope.cancel()
 
         tasks.start_soon(watch)
@@ -49,18 +53,25 @@ async def send_all(
                     await _send_together(websocket, prepared)
                 if error is not None:
                     raise error
-        except anyio.EndOfStream:
-            ending = "ended"
-        except ConnectionClosed:
-            pass
-        except (SlowConsumer, TimeoutError):
-            ending = "too slow"
+        except Exception as error:  # not raised here, where it would come in a group
+            failed = error
+        tasks.cancel_scope.cancel()
+    try:
+        raise failed
+    except anyio.EndOfStream:
+        return "ended"
+    except ConnectionClosed:
+        return "gone"
+    except SlowConsumer:
+        if closes:
             with anyio.move_on_after(_GRACE):
                 close = getattr(websocket, "close", None) or websocket.aclose
                 await close(CloseCode.TRY_AGAIN_LATER, "too slow")
             await _abort(websocket)
-        tasks.cancel_scope.cancel()
-    return ending
+        return "too slow"
+    except TimeoutError:
+        await _abort(websocket)
+        return "too slow"
 
 
 def send_all_blocking(
@@ -69,6 +80,8 @@ def send_all_blocking(
     encoding: Encoding,
     tell: Tell | None,
     patience: float,
+    *,
+    closes: bool,
 ) -> Ending:
     """Send until the client goes, or the topic ends, or the client is too slow."""
     _bound_sending(websocket.socket, patience)
@@ -85,7 +98,8 @@ def send_all_blocking(
     except ConnectionClosed:
         return "too slow" if monotonic() - begin >= patience else "gone"
     except SlowConsumer:
-        websocket.close(CloseCode.TRY_AGAIN_LATER, "too slow")
+        if closes:
+            websocket.close(CloseCode.TRY_AGAIN_LATER, "too slow")
         return "too slow"
     return "gone"
 
