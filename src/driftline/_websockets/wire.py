@@ -54,7 +54,8 @@ def bound_unsent(websocket: Connection) -> None:
     connected = websocket.transport.get_extra_info("socket")
     if option is not None and connected is not None:
         with suppress(OSError):  # not over TCP, or gone
-            connected.setsockopt(socket.IPPROTO_TCP, option, _UNSENT)
+            if not 0 < connected.getsockopt(socket.IPPROTO_TCP, option) < _UNSENT:
+                connected.setsockopt(socket.IPPROTO_TCP, option, _UNSENT)
 
 
 def fragments_end(websocket: Connection) -> Any:
