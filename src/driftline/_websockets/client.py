@@ -130,8 +130,8 @@ class Client:
 
     async def _wait_for_room(self) -> None:
         """Wait until it may be written to, or is gone, or must not be any further behind."""
-        self._patience.begin()
         while not self._may_write() and not self.connection.connection_lost_waiter.done():
+            self._patience.begin()
             with suppress(TimeoutError, OSError):
                 async with asyncio.timeout(_TICK):
                     await self._something_changes()

@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 
 _SLICE: Final = 500  # clients written to before other tasks have their turn
 _LOOK: Final = 1.0  # seconds between two looks for clients that have stopped reading
-_KEPT: Final = 256  # messages framed before, for clients that are a little behind
+# What was framed before is kept for clients that are a little behind.
+_KEPT: Final = 256  # messages
+_KEPT_BYTES: Final = 1024 * 1024
 
 Live = dict["Client", None]
 
@@ -56,6 +58,7 @@ class FanOut:
         self._joining: list[Client] | None = None  # while a pass is under way
         self._waiting: Live = {}
         self._prepared: dict[tuple[Any, ...], PreparedMessage] = {}
+        self._prepared_bytes = 0
         self._loop = asyncio.get_running_loop()
         self._task = self._loop.create_task(self._run(), name=f"fan-out of {topic.name!r}")
         self._look()
@@ -92,10 +95,11 @@ class FanOut:
         key = message.seq, message.topic, message.published_at, id(message.value)
         prepared = self._prepared.get(key)
         if prepared is None:
-            prepared = self._encoding.prepare(message)
-            self._prepared[key] = prepared
-            if len(self._prepared) > _KEPT:
-                del self._prepared[next(iter(self._prepared))]
+            prepared = self._prepared[key] = self._encoding.prepare(message)
+            self._prepared_bytes += len(prepared.data)
+            while len(self._prepared) > _KEPT or self._prepared_bytes > _KEPT_BYTES:
+                oldest = self._prepared.pop(next(iter(self._prepared)))
+                self._prepared_bytes -= len(oldest.data)
         return prepared
 
     async def _run(self) -> None:
