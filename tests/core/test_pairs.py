@@ -182,7 +182,7 @@ def read_lag(meeting: Meeting, name: str) -> Part:
     def read_and_look() -> None:
         read_ready(reader)
         lags = [subscription.lag, *(row.lag for row in topic.statistics().subscriptions)]
-        assert 0 <= min(lags)
+        assert min(lags) >= 0
         assert max(lags) <= topic.published
 
     return read_and_look
