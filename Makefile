@@ -1,16 +1,18 @@
 # Every command makes the environment that it needs; all it takes is Python 3.11 or later.
 #
-#   make demo     a WebSocket server with fast and slow clients, and the lag of each
-#   make test     the tests, on the preferred Python
-#   make check    everything that a machine can check: style, types, layers, tests on every Python
-#   make bench    the measurements of the README
-#   make soak     everything at once on one bus for ten minutes, or MINUTES=60
-#   make clean    removes the environments and what tools left behind
+#   make demo       a WebSocket server with fast and slow clients, and the lag of each
+#   make test       the tests, on the preferred Python
+#   make check      everything that a machine can check: style, types, layers, tests on every Python
+#   make bench      the measurements of the README
+#   make schedules  120,000 orders of tasks, or TIMES=100 as many
+#   make soak       everything at once on one bus for ten minutes, or MINUTES=60
+#   make clean      removes the environments and what tools left behind
 
 PYTHON := .venv/bin/python
 MINUTES ?= 10
+TIMES ?= 1
 
-.PHONY: demo test check lint types layers types-and-tests bench soak clean
+.PHONY: demo test check lint types layers types-and-tests bench schedules soak clean
 
 demo: .venv/ready
 	$(PYTHON) -m examples.broadcast.demo
@@ -39,10 +41,14 @@ types-and-tests: .venv/ready
 	tools/pythons | xargs -I PYTHON tools/test-on PYTHON --version
 	{ for part in tests/core "tests --ignore=tests/core"; do \
 		tools/pythons | sed "s|^|tools/test-on |; s|$$| $$part|"; \
-	done; echo "$(MAKE) types"; } | xargs -P 2 -L 1 env
+	done; echo "$(MAKE) schedules"; echo "$(MAKE) types"; } | xargs -P 2 -L 1 env
 
 bench: .venv/ready
 	$(PYTHON) -m benchmarks
+
+# They run in two processes. In `check` this is on the first Python only.
+schedules: .venv/ready
+	PYTHONPATH=tests $(PYTHON) -m schedules --times $(TIMES)
 
 # Its plot is build/soak.svg.
 soak: .venv/ready
