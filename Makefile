@@ -35,13 +35,10 @@ types: .venv/ready
 layers: .venv/ready
 	.venv/bin/lint-imports
 
-# Two at a time. The tests are cut in two, so that with three Pythons neither waits for the other at
-# the end, and the environments are made before, so that no two make the same.
+# Two at a time. The environments are made before, so that no two make the same.
 types-and-tests: .venv/ready
 	tools/pythons | xargs -I PYTHON tools/test-on PYTHON --version
-	{ for part in tests/core "tests --ignore=tests/core"; do \
-		tools/pythons | sed "s|^|tools/test-on |; s|$$| $$part|"; \
-	done; echo "$(MAKE) schedules"; echo "$(MAKE) types"; } | xargs -P 2 -L 1 env
+	tools/jobs | xargs -P 2 -L 1 env
 
 bench: .venv/ready
 	$(PYTHON) -m benchmarks
