@@ -1,20 +1,22 @@
 # Every command makes the environment that it needs; all it takes is Python 3.11 or later.
 #
-#   make demo     a WebSocket server with fast and slow clients, and the lag of each
-#   make test     the tests, on the preferred Python
-#   make check    everything that a machine can check: style, types, layers, tests on every Python
-#   make bench    the measurements of the README
-#   make soak     everything at once on one bus for ten minutes, or MINUTES=60
-#   make planted  plants faults in a copy, and has the tests find each
-#   make mutation  changes a copy here and there, and has the tests find that: SAMPLE=250, SEED=1
-#   make clean    removes the environments and what tools left behind
+#   make demo       a WebSocket server with fast and slow clients, and the lag of each
+#   make test       the tests, on the preferred Python
+#   make check      everything that a machine can check: style, types, layers, tests on every Python
+#   make bench      the measurements of the README
+#   make schedules  120,000 orders of tasks, or TIMES=100 as many
+#   make soak       everything at once on one bus for ten minutes, or MINUTES=60
+#   make planted    faults planted in a copy, each found by the tests that are to find it
+#   make mutation   SAMPLE=250 small changes in a copy, drawn with SEED=1, and how many are noticed
+#   make clean      removes the environments and what tools left behind
 
 PYTHON := .venv/bin/python
 MINUTES ?= 10
+TIMES ?= 1
 SAMPLE ?= 250
 SEED ?= 1
 
-.PHONY: demo test check lint types layers types-and-tests bench soak planted mutation clean
+.PHONY: demo test check lint types layers types-and-tests bench schedules soak planted mutation clean
 
 demo: .venv/ready
 	$(PYTHON) -m examples.broadcast.demo
@@ -37,16 +39,17 @@ types: .venv/ready
 layers: .venv/ready
 	.venv/bin/lint-imports
 
-# Two at a time. The tests are cut in two, so that with three Pythons neither waits for the other at
-# the end, and the environments are made before, so that no two make the same.
+# Two at a time. The environments are made before, so that no two make the same.
 types-and-tests: .venv/ready
 	tools/pythons | xargs -I PYTHON tools/test-on PYTHON --version
-	{ for part in tests/core "tests --ignore=tests/core"; do \
-		tools/pythons | sed "s|^|tools/test-on |; s|$$| $$part|"; \
-	done; echo "$(MAKE) types"; } | xargs -P 2 -L 1 env
+	tools/jobs | xargs -P 2 -L 1 env
 
 bench: .venv/ready
 	$(PYTHON) -m benchmarks
+
+# They run in two processes. In `check` this is on the first Python only.
+schedules: .venv/ready
+	PYTHONPATH=tests $(PYTHON) -m schedules --times $(TIMES)
 
 # Its plot is build/soak.svg.
 soak: .venv/ready

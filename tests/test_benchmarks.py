@@ -51,7 +51,7 @@ def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
         ),
         (
             "bus_memory",
-            "Growth of a process in which 20,000 names or patterns come and go on a bus",
+            "Growth of a process in which 5,000 names or patterns come and go on a bus",
             ["names, published to once", "patterns, subscribed to and dropped"],
         ),
         (

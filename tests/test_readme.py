@@ -27,7 +27,7 @@ def test_the_thirty_lines_print_what_is_printed_beside_them() -> None:
     assert numbers.sub("50", run.stdout) == printed
 
 
-@pytest.mark.parametrize(("page", "count"), [("slow-readers", 6), ("bus", 4)])
+@pytest.mark.parametrize(("page", "count"), [("slow-readers", 6), ("bus", 4), ("websockets", 4)])
 def test_the_programs_of_a_page_run(page: str, count: int) -> None:
     text = (DOCUMENTATION / f"{page}.md").read_text()
     programs = re.findall(r"```python\n(.*?)```", text, re.DOTALL)

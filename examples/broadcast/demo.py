@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from examples.broadcast.client import connect_as, receive_all
-from examples.broadcast.patterns import Driftline
+from examples.broadcast.patterns import Driftline, FanOut
 from examples.broadcast.report import Received, account_table
 from examples.broadcast.screen import Row, View, open_view
 from examples.broadcast.server import PatternServer
@@ -114,7 +114,7 @@ async def watch(
 async def run(seconds: float) -> bool:
     """Run the demo; return whether everything adds up, and arrived in order."""
     print(INTRODUCTION, flush=True)
-    pattern = Driftline(LIMIT)
+    pattern = FanOut(LIMIT)
     server = PatternServer(pattern)
     clients = [Received("fast 1"), Received("fast 2")]
     clients += [Received(name, asked, slow=True) for name, asked in SLOW.items()]

@@ -1,8 +1,8 @@
-"""Seven ways to send one message to every connected WebSocket client.
+"""Eight ways to send one message to every connected WebSocket client.
 
 The first six are the ideas of the "Broadcasting messages" page of the websockets documentation,
-in its order; the seventh is driftline. They all have the face of `Pattern`, so that one server can
-run any of them, and the difference between two patterns is the difference between two classes.
+in its order; the last two are driftline. They all have the face of `Pattern`, so that one server
+can run any of them, and the difference between two patterns is that between two classes.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from websockets.asyncio.server import ServerConnection, broadcast
 from websockets.exceptions import ConnectionClosed
 
 from driftline import Lagged, SlowConsumer, Subscription, Topic
+from driftline.websockets import relay
 from examples.broadcast.terms import Account, Terms, tell_missed
 
 
@@ -233,7 +234,7 @@ class Driftline(Pattern):
         patience = self.patience if terms.on_lag == "close" else None
         code = 1000  # normal closure
         try:
-            code = await _relay(subscription, terms.read, websocket, patience)
+            code = await self._relay(subscription, terms.read, websocket, patience)
         finally:  # also if this is cancelled because the client asked to leave
             account = Account.of(subscription, joined)
             subscription.close()  # before waiting: for this client nothing is to be kept any more
@@ -251,29 +252,53 @@ class Driftline(Pattern):
             for subscription in self.topic.subscriptions()
         ]
 
+    async def _relay(
+        self,
+        subscription: Subscription[str],
+        read: str,
+        websocket: ServerConnection,
+        patience: float | None,
+    ) -> int:
+        """Send what is published until its end, or until the client is too slow; return which."""
+        frames: AsyncIterator[Any] = subscription
+        if read == "latest":
+            frames = subscription.latest()
+        elif read == "batches":
+            frames = subscription.batches(max_size=100)
+        while True:
+            try:
+                async for frame in frames:
+                    async with asyncio.timeout(patience):
+                        await websocket.send("\n".join(frame) if read == "batches" else frame)
+                return 1000
+            except Lagged as lagged:
+                await websocket.send(tell_missed(lagged.missed))
+            except SlowConsumer:
+                return 1013  # try again later
+            except TimeoutError:
+                websocket.transport.abort()
+                return 1013
 
-async def _relay(
-    subscription: Subscription[str], read: str, websocket: ServerConnection, patience: float | None
-) -> int:
-    """Send what is published until its end, or until the client is too slow; return which."""
-    frames: AsyncIterator[Any] = subscription
-    if read == "latest":
-        frames = subscription.latest()
-    elif read == "batches":
-        frames = subscription.batches(max_size=100)
-    while True:
-        try:
-            async for frame in frames:
-                async with asyncio.timeout(patience):
-                    await websocket.send("\n".join(frame) if read == "batches" else frame)
-            return 1000
-        except Lagged as lagged:
-            await websocket.send(tell_missed(lagged.missed))
-        except SlowConsumer:
-            return 1013  # try again later
-        except TimeoutError:
-            websocket.transport.abort()
-            return 1013
+
+class FanOut(Driftline):
+    """Publish to a topic, and have `driftline.websockets` write to all clients in one flat loop.
+
+    What is published at once leaves in one write, framed once for all. A client that does not keep
+    up is no longer in the loop, and catches up by itself, on its own terms.
+    """
+
+    async def _relay(
+        self,
+        subscription: Subscription[str],
+        read: str,
+        websocket: ServerConnection,
+        patience: float | None,
+    ) -> int:
+        if read != "all":  # each of these gets frames of its own
+            return await super()._relay(subscription, read, websocket, patience)
+        tell = tell_missed if subscription.on_lag == "raise" else None
+        ending = await relay(subscription, websocket, tell=tell, patience=self.patience)
+        return 1013 if ending == "too slow" else 1000
 
 
 async def _close(
@@ -299,4 +324,5 @@ PATTERNS: dict[str, type[Pattern]] = {
     "queue": Queue,
     "pubsub": PubSub,
     "driftline": Driftline,
+    "fan-out": FanOut,
 }

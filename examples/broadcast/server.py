@@ -1,4 +1,4 @@
-"""A WebSocket server that broadcasts lines of real input in one of seven ways."""
+"""A WebSocket server that broadcasts lines of real input in one of eight ways."""
 
 import argparse
 import asyncio
@@ -31,7 +31,7 @@ examples:
       another pattern:  python -m examples.broadcast.client ws://127.0.0.1:8765 --clients 4 --slow 1
 
 A client gives itself a name in the path:  ws://127.0.0.1:8765/ada
-With driftline it also chooses, in the query, what happens when it is slow:
+With driftline or fan-out it also chooses, in the query, what happens when it is slow:
   ?on_lag=skip&max_lag=100     it goes on 100 messages behind; what it misses is counted
   ?on_lag=raise&max_lag=100    the same, and a message of its own tells it how many it missed
   ?on_lag=latest&max_lag=100   it goes on with the newest message
@@ -163,8 +163,8 @@ async def print_lags(pattern: Pattern, every: float) -> None:
 
 async def run(options: argparse.Namespace, lines: Iterable[str]) -> None:
     """Serve until the clients have all of the input, their time is over, or a signal comes."""
-    driftline = options.pattern == "driftline"
-    pattern = Driftline(options.limit or LIMIT) if driftline else PATTERNS[options.pattern]()
+    make = PATTERNS[options.pattern]
+    pattern = make(options.limit or LIMIT) if issubclass(make, Driftline) else make()
     server = PatternServer(pattern)
     ended = asyncio.Event()
 
@@ -226,12 +226,12 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         type=int,
         metavar="N",
         help="messages kept at most for clients that are behind, so that memory is bounded; only "
-        f"with driftline (default: {LIMIT})",
+        f"with driftline or fan-out (default: {LIMIT})",
     )
     add("--report", type=float, default=1, metavar="S", help="seconds between two reports of lag")
     options = parser.parse_args(arguments)
-    if options.limit is not None and options.pattern != "driftline":
-        parser.error(f"--limit is for driftline; {options.pattern} has none")
+    if options.limit is not None and not issubclass(PATTERNS[options.pattern], Driftline):
+        parser.error(f"--limit is for driftline and fan-out; {options.pattern} has none")
     if options.limit is not None and options.limit < 1:
         parser.error(f"--limit is a number of messages, 1 or more, not {options.limit}")
     return options

@@ -21,7 +21,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 import driftline
-from driftline import Subscription, Topic
+from driftline import PositionLost, Subscription, Topic
 from driftline._core import invariants
 from driftline._core import subscription as subscription_module
 from driftline._core.parking import on_threads
@@ -30,6 +30,8 @@ from proof.interleavings import Scenario
 from proof.law import Ledger, Published, Reader
 
 S = TypeVar("S")
+
+PARKED = 3600.0  # seconds
 
 
 # Threads.
@@ -393,6 +395,32 @@ def test_l1_a_limit_that_another_thread_lowers_is_exact() -> None:
             assert subscription.missed == 8 - len(values) >= 4
 
         return Meeting([lower, lambda: topic.publish(6)], check)
+
+    explore_all(make, bound=1)
+
+
+def test_p1_who_comes_back_while_its_place_is_cut_off_is_where_it_was_or_told() -> None:
+    """Of the places that are being cut off, one may be left from which the way is cut already."""
+
+    def make() -> Meeting:
+        topic = Topic[int]("topic", limit=8)
+        readers = [topic.subscribe() for _ in range(3)]
+        topic.publish_many(range(2))
+        topic.limit = 1
+        positions = []
+        for ahead, reader in zip((2, 1, 0), readers, strict=True):
+            reader.skip(ahead)
+            positions.append(reader.park(PARKED))
+        found: list[Subscription[int]] = []
+
+        def come_back() -> None:
+            with suppress(PositionLost):
+                found.append(topic.subscribe(since=positions[0]))
+
+        def check() -> None:
+            assert all(subscription.position == positions[0] for subscription in found)
+
+        return Meeting([partial(topic.publish_many, range(2)), come_back], check)
 
     explore_all(make, bound=1)
 

@@ -1,11 +1,13 @@
 """The ways to read a subscription, and to move it."""
 
 import time
+from weakref import ref
 
 import anyio
 import pytest
 
-from driftline import Message, Topic
+from driftline import Lagged, Message, Subscription, Topic
+from driftline._core import invariants
 
 BOUND = 10.0
 
@@ -194,3 +196,114 @@ def test_reprs_say_what_one_wants_to_know() -> None:
     subscription.close()
     assert repr(topic) == "<Topic 'prices', 1 published, closed>"
     assert repr(subscription) == "<Subscription 'ada' of 'prices', closed>"
+
+
+def test_a_view_can_be_read_without_waiting_or_for_some_time() -> None:
+    topic = Topic[int]("views")
+    subscription = topic.subscribe()
+    batches, messages = subscription.batches(), subscription.messages()
+    with pytest.raises(anyio.WouldBlock):
+        batches.receive_nowait()
+    topic.publish_many(range(3))
+    assert messages.receive_nowait().seq == 1
+    assert batches.receive_nowait() == [1, 2]
+    with pytest.raises(TimeoutError):
+        batches.receive_blocking(timeout=0)
+    topic.publish(3)
+    assert batches.receive_blocking(timeout=0) == [3]
+    topic.close()
+    for receive in (batches.receive_nowait, batches.receive_blocking):
+        with pytest.raises(anyio.EndOfStream):
+            receive()
+    subscription._reading = True
+    with pytest.raises(anyio.BusyResourceError):
+        messages.receive_nowait()
+
+
+# One that leads others.
+
+
+def test_who_is_led_has_received_what_the_leader_has() -> None:
+    topic = Topic[int]("lead")
+    leader, *others = (topic.subscribe() for _ in range(4))
+    topic.publish_many(range(10))
+    others[1].receive_nowait()
+    others[2].close()
+    list(zip(range(6), leader, strict=False))
+    leader.lead(others)
+    assert [other.received for other in others] == [6, 6, 0]
+    assert [other.lag for other in others] == [4, 4, 0]
+    assert [others[0].receive_nowait(), others[1].receive_nowait()] == [6, 6]
+    leader.lead(())
+    leader.skip_to_latest()
+    leader.lead(others)
+    assert [other.position for other in others[:2]] == [leader.position] * 2
+    invariants.check(topic)
+
+
+def test_p7_who_is_led_lets_go_of_what_it_has_passed() -> None:
+    class Payload:
+        pass
+
+    topic = Topic[Payload]("lead")
+    leader, other = topic.subscribe(), topic.subscribe()
+    values = [Payload() for _ in range(3)]
+    references = [ref(value) for value in values]
+    topic.publish_many(values)
+    del values
+    for _ in range(2):
+        leader.receive_nowait()
+    assert all(reference() for reference in references)
+    leader.lead([other])
+    assert [reference() is None for reference in references] == [True, True, False]
+
+
+def test_who_is_led_over_a_cut_has_received_what_it_did_not_read_itself() -> None:
+    topic = Topic[int]("lead", limit=4)
+    leader, other, slow = (topic.subscribe(on_lag="skip") for _ in range(3))
+    for value in range(100):
+        topic.publish(value)
+        assert leader.receive_nowait() == value
+    leader.lead([other])
+    assert (other.received, other.missed, other.lag) == (100, 0, 0)
+    topic.publish(100)
+    assert other.receive_nowait() == 100
+    slow.receive_nowait()
+    assert slow.missed > 90
+
+
+def test_who_is_led_is_still_told_what_it_has_missed() -> None:
+    topic = Topic[int]("lead", limit=4)
+    leader, other = topic.subscribe(on_lag="skip"), topic.subscribe()
+    topic.publish_many(range(100))
+    for _ in range(4):
+        leader.receive_nowait()
+    with pytest.raises(Lagged):
+        other.receive_nowait()
+    leader.lead([other])
+    assert other.received + other.missed == 100 - leader.lag
+
+
+@pytest.mark.parametrize("what", ["of another topic", "further", "busy", "itself closed"])
+def test_who_cannot_be_led_is_left_where_it_is(what: str) -> None:
+    topic = Topic[int]("lead")
+    leader, other = topic.subscribe(), topic.subscribe()
+    last: Subscription[int] = topic.subscribe()
+    topic.publish_many(range(3))
+    expected: type[Exception] = ValueError
+    if what == "of another topic":
+        other = Topic[int]().subscribe()
+    elif what == "further":
+        other.skip(1)
+    elif what == "busy":
+        leader.skip(1)
+        other._reading = True
+        expected = anyio.BusyResourceError
+    else:
+        leader.close()
+        expected = anyio.ClosedResourceError
+    position = other.position
+    with pytest.raises(expected):
+        leader.lead([other, last])
+    assert other.position == position
+    assert last.lag == 3

@@ -501,7 +501,7 @@ def test_a_client_that_never_reads_is_cut_off_after_the_grace() -> None:
     [
         ("server", ["naive", "--follow=no/such/file"], "cannot follow no/such/file: No such file"),
         ("server", ["naive", "--port=99999"], "cannot listen on 127.0.0.1:99999"),
-        ("server", ["naive", "--limit=5"], "--limit is for driftline; naive has none"),
+        ("server", ["naive", "--limit=5"], "--limit is for driftline and fan-out; naive has none"),
         ("server", ["driftline", "--limit=0"], "--limit is a number of messages, 1 or more, not 0"),
         ("client", ["http://127.0.0.1:80"], "not a WebSocket URL"),
         ("client", ["ws://127.0.0.1:80", "--slow=2"], "--slow 2 does not fit --clients 1"),

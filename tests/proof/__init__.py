@@ -24,6 +24,8 @@ class FailedSchedule(AssertionError):
 def failed_seed(scenario: Callable[[], object], seed: int, error: BaseException) -> FailedSchedule:
     """Say which seed failed, and how to see it fail again."""
     name = getattr(scenario, "__qualname__", repr(scenario))
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
     return FailedSchedule(
         f"{name} fails with seed {seed}: {type(error).__name__}: {error}\n"
         f"see it again with explore(..., seeds=[{seed}])",

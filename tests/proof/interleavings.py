@@ -95,7 +95,8 @@ def explore(
         make: Makes a fresh scenario.
         within: The modules and packages whose instructions count as steps.
         bound: How many times a thread may lose its turn without ending or waiting.
-        most: Stop after so many schedules, and say that they were not complete.
+        most: Stop after so many schedules, and say that they were not complete. Those with as
+            many preemptions as the bound are drawn by lot then.
         at_random: How many random schedules to add, with any number of preemptions.
         seed: Where the random schedules start.
         replay: Run this one schedule only, as found in `FailedSchedule.replay`.
@@ -113,18 +114,20 @@ def explore(
         if replay is not None:
             _try(make, _Planned(replay), threads)
             return Explored(1, False)
-        schedules, complete = _explore_within(make, bound, most, threads)
+        schedules, complete = _explore_within(make, bound, most, Random(seed), threads)
         for number in range(at_random):
             _try(make, _Drawn(seed + number), threads)
         return Explored(schedules + at_random, complete)
 
 
 def _explore_within(
-    make: Callable[[], Scenario], bound: int, most: int, threads: list[_Thread]
+    make: Callable[[], Scenario], bound: int, most: int, lots: Random, threads: list[_Thread]
 ) -> Explored:
     schedules = 0
     waiting: list[deque[Switches]] = [deque([()]), *(deque() for _ in range(bound))]
     for preemptions in range(bound + 1):
+        if preemptions == bound and len(waiting[bound]) > most - schedules:
+            lots.shuffle(waiting[bound])
         while waiting[preemptions]:
             if schedules == most:
                 return Explored(schedules, False)

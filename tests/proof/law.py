@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from graphlib import CycleError, TopologicalSorter
 from itertools import count, pairwise
 from typing import Any, Generic, Protocol, TypeVar
@@ -61,6 +62,9 @@ class Reader(Generic[S]):
         self.values: list[Published] = []
         self.seqs: list[int] = []
         self.left = False
+        self.counts = _counts(subscription)
+        self.inherited = 0  # messages that another has got, whose place this one has
+        self._told_before = 0
 
     def got(self, value: Published, seq: int | None = None) -> None:
         """Write down a message, numbered as its reader believes.
@@ -69,7 +73,7 @@ class Reader(Generic[S]):
             value: What was received.
             seq: Its number, from `messages()`. Without it, the position that follows the message.
         """
-        if seq is None and _counts(self.subscription):
+        if seq is None and self.counts:
             seq = _position(self.subscription)
         self.values.append(value)
         if seq is not None:
@@ -79,12 +83,19 @@ class Reader(Generic[S]):
         """Say that this reader stopped on its own, so that later messages are not missing."""
         self.left = True
 
+    def inherit(self, other: Reader[Any]) -> None:
+        """Say that this one goes on where another stands, and answers for the whole way."""
+        self.asked, self.subscribed, self.start = other.asked, other.subscribed, other.start
+        self.values, self.seqs = other.values.copy(), other.seqs.copy()
+        self.inherited = len(other.values)
+        self._told_before = other.told
+
     @property
     def told(self) -> int:
         """How many messages the subscription says it did not deliver."""
         missed: int = getattr(self.subscription, "missed", 0)
         skipped: int = getattr(self.subscription, "skipped", 0)
-        return missed + skipped
+        return self._told_before + missed + skipped
 
 
 class Ledger:
@@ -100,12 +111,24 @@ class Ledger:
 
     def publish(self, publisher: str) -> Published:
         """Publish the next message of this publisher. Each publisher lives in one thread."""
+        with self.publishing(publisher) as value:
+            self.topic.publish(value)
+        return value
+
+    @contextmanager
+    def publishing(self, publisher: str) -> Iterator[Published]:
+        """Note that the next message of this publisher is published within, unless that raises."""
         value = (publisher, self._published[publisher])
         self._published[publisher] += 1
         self.begun[value] = next(self._now)
-        self.topic.publish(value)
+        yield value
         self.accepted[value] = next(self._now)
-        return value
+
+    def heir(self, name: str, other: Reader[Any], subscribe: Callable[[], S]) -> Reader[S]:
+        """Subscribe at the place of another reader, and hold both to what that one has got."""
+        reader = self.reader(name, subscribe, other.wants)
+        reader.inherit(other)
+        return reader
 
     def reader(
         self,
@@ -160,7 +183,7 @@ class Ledger:
             yield f"got {_some(early)}, published before it subscribed"
         yield from _wrong_turns(reader)
         yield from self._losses(reader)
-        if _counts(reader.subscription):
+        if reader.counts:
             yield from _miscounts(reader)
 
     def _before(self, value: Published, reader: Reader[Any]) -> bool:
@@ -201,7 +224,7 @@ def _wrong_turns(reader: Reader[Any]) -> Iterator[str]:
 
 
 def _miscounts(reader: Reader[Any]) -> Iterator[str]:
-    received: int = reader.subscription.received
+    received: int = reader.inherited + reader.subscription.received
     if received != len(reader.values):
         yield f"received {len(reader.values)} messages, but counts {received}"
     moved = _position(reader.subscription) - reader.start

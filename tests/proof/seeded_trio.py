@@ -3,6 +3,9 @@
 trio shuffles what is ready on purpose, so that nobody relies on an order. Seeding it makes the
 order repeatable. The switch for that is private to trio and meant for tests like these. Time is
 virtual and jumps when all tasks wait.
+
+All seeds share one run, since to begin one takes longer than most scenarios. Before each, whatever
+else there is in that run waits, and the lots and the clock begin anew.
 """
 
 from __future__ import annotations
@@ -16,6 +19,9 @@ from trio._core import _run as scheduler
 
 from proof import failed_seed
 
+lots = scheduler._r
+"""What the order is drawn from, and what a scenario may draw from, too."""
+
 
 def explore(scenario: Callable[[], Awaitable[object]], seeds: Iterable[int] = range(500)) -> int:
     """Run the scenario once for each seed, and return how often that was.
@@ -25,18 +31,22 @@ def explore(scenario: Callable[[], Awaitable[object]], seeds: Iterable[int] = ra
             cause). The error names the seed, and `seeds=[seed]` replays it.
     """
 
-    async def within_a_virtual_day() -> None:
-        with trio.fail_after(86400):
-            await scenario()
-
+    clock = trio.testing.MockClock(autojump_threshold=0)
     runs = 0
-    with patch.object(scheduler, "_ALLOW_DETERMINISTIC_SCHEDULING", True):
+
+    async def run_each() -> None:
+        nonlocal runs
         for seed in seeds:
-            scheduler._r.seed(seed)
-            clock = trio.testing.MockClock(autojump_threshold=0)
+            await trio.testing.wait_all_tasks_blocked()  # what the last one left behind
+            lots.seed(seed)
+            clock._virtual_base = 0.0
             try:
-                trio.run(within_a_virtual_day, clock=clock)
+                with trio.fail_after(86400):
+                    await scenario()
             except Exception as error:
                 raise failed_seed(scenario, seed, error) from error
             runs += 1
+
+    with patch.object(scheduler, "_ALLOW_DETERMINISTIC_SCHEDULING", True):
+        trio.run(run_each, clock=clock)
     return runs

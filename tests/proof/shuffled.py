@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
-from functools import partial
 from random import Random
 from typing import Any
 
@@ -21,45 +20,81 @@ class Deadlock(Exception):
     """Every task waits, and nothing is left that could wake one."""
 
 
-class ShuffledLoop(asyncio.SelectorEventLoop):
-    """An event loop that runs a random part of what is ready, in random order.
+class ShuffledLoop(asyncio.BaseEventLoop):
+    """An event loop that runs what is ready in random order.
+
+    It knows of no files, sockets and threads: all that it can wait for is time.
 
     Attributes:
-        fair: True turns it into an ordinary loop, for the end.
+        lots: What the order is drawn from, and what a scenario may draw from, too.
+        fair: True makes it run what is ready first come, first served, for the end.
     """
 
     _ready: deque[asyncio.Handle]
     _scheduled: list[asyncio.TimerHandle]
 
-    def __init__(self, seed: int) -> None:
-        self._random = Random(seed)
-        self._now = 0.0
-        self.fair = False
+    def __init__(self) -> None:
         super().__init__()
+        self._failures: list[BaseException] = []
+        self.set_exception_handler(self._note_failure)
+        self.begin(0)
+
+    def begin(self, seed: int) -> None:
+        """Be as good as new, and draw lots by this seed from here on."""
+        self.lots = Random(seed)
+        self._now = 0.0
+        self._failures.clear()
+        self.fair = False
 
     def time(self) -> float:
         """Return the virtual time, in seconds."""
         return self._now
 
+    def run(self, coroutine: Coroutine[Any, Any, object]) -> None:
+        """Run it to its end, and raise what it or a callback has raised."""
+        self.run_until_complete(coroutine)
+        if self._failures:
+            raise self._failures[0]
+
+    def tidy_up(self) -> None:
+        """Let what a scenario has left behind end, in the usual order: asyncio needs it."""
+        self.fair = True
+        left = asyncio.all_tasks(self)
+        for task in left:
+            task.cancel()
+        while self._ready or any(not task.done() for task in left):
+            self._run_once()
+        self._scheduled.clear()
+
     def _run_once(self) -> None:
         ready = self._ready
-        if not ready:
-            self._jump()
-        if self.fair:
-            super()._run_once()  # type: ignore[misc]
-            return
-        self._random.shuffle(ready)
-        # What stays behind may be overtaken by what the others are about to schedule.
-        behind = [ready.pop() for _ in range(self._random.randrange(len(ready) or 1))]
-        super()._run_once()  # type: ignore[misc]
-        ready.extend(behind)
+        if not ready and not self._stopping:  # type: ignore[attr-defined]
+            self._pass_time()
+        while ready and not self._stopping:  # type: ignore[attr-defined]
+            if not self.fair:
+                ready.rotate(int(self.lots.random() * len(ready)))
+            handle = ready.popleft()
+            if not handle.cancelled():
+                handle._run()
 
-    def _jump(self) -> None:
-        whens = [timer.when() for timer in self._scheduled if not timer.cancelled()]
-        if not whens and not self._stopping:  # type: ignore[attr-defined]
+    def _pass_time(self) -> None:
+        """Make ready what is due next."""
+        waiting = [timer for timer in self._scheduled if not timer.cancelled()]
+        if not waiting:
             raise Deadlock("every task waits for another")
-        if whens:
-            self._now = max(self._now, min(whens))
+        self._now = max(self._now, min(timer.when() for timer in waiting))
+        self._ready += [timer for timer in waiting if timer.when() <= self._now]
+        self._scheduled[:] = [timer for timer in waiting if timer.when() > self._now]
+
+    def _note_failure(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if "handle" in context and isinstance(context["exception"], Exception):
+            self._failures.append(context["exception"])
+
+    def _process_events(self, event_list: object) -> None:
+        pass
+
+    def _write_to_self(self) -> None:
+        pass
 
 
 def explore(
@@ -72,22 +107,16 @@ def explore(
             it.
     """
     runs = 0
-    for seed in seeds:
-        try:
-            with asyncio.Runner(loop_factory=partial(ShuffledLoop, seed)) as runner:
-                try:
-                    runner.run(scenario())
-                finally:
-                    _tidy_up(runner)
-        except (Exception, asyncio.CancelledError) as error:
-            raise failed_seed(scenario, seed, error) from error
-        runs += 1
+    with asyncio.Runner(loop_factory=ShuffledLoop) as runner:
+        loop = runner.get_loop()
+        assert isinstance(loop, ShuffledLoop)
+        for seed in seeds:
+            loop.begin(seed)
+            try:
+                loop.run(scenario())
+            except (Exception, asyncio.CancelledError) as error:
+                raise failed_seed(scenario, seed, error) from error
+            finally:
+                loop.tidy_up()
+            runs += 1
     return runs
-
-
-def _tidy_up(runner: asyncio.Runner) -> None:
-    """Let what the scenario left behind end in the usual order: asyncio's own closing needs it."""
-    loop = runner.get_loop()
-    assert isinstance(loop, ShuffledLoop)
-    loop.fair = True
-    runner.run(asyncio.sleep(0))

@@ -67,7 +67,9 @@ class Run:
         begin = perf_counter()
         for thread in self.threads:
             thread.start()
-        while not self.stopping.wait(min(1.0, seconds / 10)):
+        ended = False
+        while not ended:
+            ended = self.stopping.wait(min(1.0, seconds / 10))
             now = perf_counter() - begin
             worst = [heart.take_worst() for heart in self.hearts]
             elapsed, computed = (max(gaps) for gaps in zip(*worst, strict=True))
@@ -75,8 +77,7 @@ class Run:
             self.samples.append(Sample(now, resident(), elapsed, computed, unlinked))
             self._look_for_hearts()
             tick(min(now, seconds))
-            if now >= seconds:
-                break
+            ended = ended or now >= seconds
         self._end()
 
     def counts(self, load: str | None = None) -> Counter[str]:

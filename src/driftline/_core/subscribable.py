@@ -145,9 +145,13 @@ def _place_of(position: Position, topic: Topic[Any]) -> tuple[Hold, int]:
     if position.epoch != topic._epoch:
         place = topic._places.before(position.seq, position.epoch)
         if place is not None:
-            return topic._limits.seek(
+            reached = topic._limits.seek(
                 Hold(place._link), place._seq, lambda _, number: number < position.seq
             )
+            if reached[1] == position.seq:
+                return reached
+            del reached  # as below
+        del place
         raise PositionLost(f"the position {position} is of another topic, or of an earlier run")
     if position.seq > topic.published:
         raise PositionLost(f"the position {position} is ahead of the {topic.published} so far")
@@ -162,7 +166,10 @@ def _place_of(position: Position, topic: Topic[Any]) -> tuple[Hold, int]:
         found.append((Hold(place._link), place._seq))
     start = next((pair for pair in found if pair[1] <= position.seq), None)
     if start is not None:
-        return topic._limits.seek(*start, lambda _, number: number < position.seq)
-    missed = min(number for _, number in found) - position.seq
-    del found, place  # an exception that is kept must not keep what comes
+        reached = topic._limits.seek(*start, lambda _, number: number < position.seq)
+        if reached[1] == position.seq:
+            return reached
+        del reached  # in this moment the way there was cut off
+    missed = min(number for _, number in found if number > position.seq) - position.seq
+    del found, place, start  # an exception that is kept must not keep what comes
     raise PositionLost(f"the position {position} is too far back", missed)

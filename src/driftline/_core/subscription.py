@@ -12,7 +12,7 @@ S3. No frame that can be kept by a traceback (one that awaits or raises) has a l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Hashable
+from collections.abc import Callable, Generator, Hashable, Iterable
 from types import coroutine
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, cast
 
@@ -25,7 +25,7 @@ from driftline._core.errors import busy, end_of
 from driftline._core.hold import Hold
 from driftline._core.link import CLOSED, END, Link
 from driftline._core.message import Message, Position
-from driftline._core.parking import EVERY, UNSETTLED, ThreadWaiter, running_loop
+from driftline._core.parking import EVERY, UNSETTLED, ThreadWaiter, let_go, running_loop
 from driftline._core.places import Place
 from driftline._core.tolerance import NotYet, Tolerance, Tolerant
 
@@ -272,6 +272,45 @@ class Subscription(Tolerant[T], ObjectReceiveStream[T]):
         if link is CLOSED:
             raise self._end()
         return self._topic._subscription(link, seq, name, self._tolerance)
+
+    def lead(self, others: Iterable[Subscription[T]]) -> None:
+        """Have other subscriptions of this topic stand where this one stands.
+
+        What is in between counts as received by them. It is for who reads once what many are to
+        get, and hands it on to all of them: what this one has received, each of them has, too.
+        One that was closed stays where it is.
+
+        Cost: about a tenth of a microsecond for each. What they let go of is freed as by `close`.
+
+        Raises:
+            ValueError: one of them is of another topic, or further than this one; those before it
+                have moved.
+            anyio.ClosedResourceError: this subscription was closed.
+            anyio.BusyResourceError: a task or thread waits for one of them; likewise.
+        """
+        to, seq = Hold(self._link), self._seq
+        if to.link is CLOSED:
+            raise self._end()
+        topic, link = self._topic, to.link
+        del to  # S3
+        passed = Hold(link)
+        for other in others:
+            ahead = seq - other._start - other._received - other._missed - other._skipped
+            if ahead < 0 or other._topic is not topic or other._reading:
+                let_go(passed)
+                del link, passed  # S3
+                other._refuse_if_busy()
+                raise ValueError(f"{other!r} is not behind {self!r} on one topic")
+            if other._link is not passed.link:
+                let_go(passed)
+                passed = Hold(other._link)
+            if passed.link is not CLOSED:
+                other._received += ahead
+                other._link = link
+                if other._closed:  # in this moment, by another thread
+                    other._forget()
+        del link
+        let_go(passed)
 
     def park(self, seconds: float) -> Position:
         """Close it, but keep its place for a reader who may return; return its position.

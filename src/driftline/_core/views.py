@@ -55,13 +55,29 @@ class View(Generic[V]):
                 except NotYet:
                     pass
 
+    def receive_nowait(self) -> V:
+        """Return the next item if it is there, or raise as `Subscription.receive_nowait` does."""
+        subscription = self._subscription
+        while True:
+            subscription._refuse_if_busy()
+            if not subscription._has_next():
+                raise anyio.WouldBlock
+            try:
+                return self._take()
+            except NotYet:
+                pass
+
+    def receive_blocking(self, timeout: float | None = None) -> V:
+        """Return the next item, blocking the thread, as `Subscription.receive_blocking` does."""
+        return self._subscription._take_blocking(timeout, self._take)
+
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> V:
         """Return the next item, blocking the thread until it is there."""
         try:
-            return self._subscription._take_blocking(None, self._take)
+            return self.receive_blocking()
         except anyio.EndOfStream:
             raise StopIteration from None
 

@@ -1,0 +1,222 @@
+"""One reader of a topic for all clients of an event loop, who writes to those that keep up.
+
+The problem: a task for each client costs more than the writing itself, and a loop that writes to
+all fills the buffers of those that do not read.
+
+The model: one subscription, the *head*, is read by one task. What has come since the last time is
+framed once, joined, and written to all clients that are *live*, in one flat loop; their own
+subscriptions are led along. A client whose buffer is full, or who may not be written to for another
+reason, is live no more. Nothing is kept for it but its place in the topic, and it catches up by
+itself, as `client` says.
+
+Invariants:
+
+F1. A live client stands where the head stands, except while a pass is under way.
+F2. Who becomes live during a pass stands where that pass leads to, and is not written to in it.
+F3. Whatever goes wrong for all at once, such as messages that were cut off, or a value that cannot
+    be encoded, leaves all behind: each then meets it by itself, on its own terms.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+from websockets.protocol import State
+
+from driftline import Message, Subscription, Topic
+from driftline._websockets.backlog import ENOUGH, Encoding
+from driftline._websockets.prepared import Compression, PreparedMessage
+
+if TYPE_CHECKING:
+    from driftline._websockets.client import Client
+
+_SLICE: Final = 500  # clients written to before other tasks have their turn
+_LOOK: Final = 1.0  # seconds between two looks for clients that have stopped reading
+# What was framed before is kept for clients that are a little behind.
+_KEPT: Final = 256  # messages
+_KEPT_BYTES: Final = 1024 * 1024
+
+Live = dict["Client", None]
+
+
+class FanOut:
+    """Writes what is published on one topic to many clients."""
+
+    def __init__(self, topic: Topic[Any], encoding: Encoding, window: float) -> None:
+        self.topic = topic
+        self.head: Subscription[Any] = topic.subscribe(name="fan-out", on_lag="skip")
+        self.ended = False
+        self.users = 0
+        self.clients: dict[Client, None] = {}
+        self.passes = self.messages = self.writes = self.written = 0
+        self._encoding = encoding
+        self._window = window
+        self._live: dict[Compression | None, Live] = {}
+        self._joining: list[Client] | None = None  # while a pass is under way
+        self._waiting: Live = {}
+        self._prepared: dict[tuple[Any, ...], PreparedMessage] = {}
+        self._prepared_bytes = 0
+        self._loop = asyncio.get_running_loop()
+        self._task = self._loop.create_task(self._run(), name=f"fan-out of {topic.name!r}")
+        self._look()
+
+    def close(self) -> None:
+        """Stop reading. All clients have left."""
+        self._task.cancel()
+        self._timer.cancel()
+        self.head.close()
+
+    def join(self, client: Client) -> None:
+        """Write to this client from now on; it stands where the head stands."""
+        if self._joining is not None:
+            self._joining.append(client)
+        else:
+            self._live.setdefault(client.compression, {})[client] = None
+
+    def leave(self, client: Client) -> None:
+        """Write to this client no more."""
+        live = self._live.get(client.compression, {})
+        live.pop(client, None)
+        if not live:
+            self._live.pop(client.compression, None)
+        if self._joining and client in self._joining:
+            self._joining.remove(client)
+        self._waiting.pop(client, None)
+
+    def wake_after_pass(self, client: Client) -> None:
+        """Wake a client that is ahead of the head when the head has moved."""
+        self._waiting[client] = None
+
+    def prepare(self, message: Message[Any]) -> PreparedMessage:
+        """Return the message as it is sent, framed before if it was one of the last."""
+        key = message.seq, message.topic, message.published_at, id(message.value)
+        prepared = self._prepared.get(key)
+        if prepared is None:
+            prepared = self._prepared[key] = self._encoding.prepare(message)
+            self._prepared_bytes += len(prepared.data)
+            while len(self._prepared) > _KEPT or self._prepared_bytes > _KEPT_BYTES:
+                oldest = self._prepared.pop(next(iter(self._prepared)))
+                self._prepared_bytes -= len(oldest.data)
+        return prepared
+
+    async def _run(self) -> None:
+        try:
+            messages = self.head.messages()
+            while True:
+                missed = self.head.missed
+                message = await anext(messages)
+                if self._window:
+                    await asyncio.sleep(self._window)
+                try:
+                    prepared = list(self._collect(message, messages.receive_nowait))
+                except Exception:  # raised to each client again, when it comes to that message
+                    self._leave_behind(self._all_live())
+                else:
+                    if self.head.missed == missed:
+                        await self._pass(prepared)
+                    else:
+                        self._leave_behind(self._all_live())
+                self._wake_those_ahead()
+        except (StopAsyncIteration, anyio.BrokenResourceError, anyio.ClosedResourceError):
+            pass
+        finally:
+            self.ended = True
+            self._leave_behind(self._all_live())
+            self._wake_those_ahead()
+
+    def _collect(
+        self, message: Message[Any], receive_nowait: Callable[[], Message[Any]]
+    ) -> Iterator[PreparedMessage]:
+        """Prepare this message, and what else there is, as far as it is to be joined."""
+        size = 0
+        while True:
+            prepared = self.prepare(message)
+            yield prepared
+            size += len(prepared.data)
+            if size >= ENOUGH:
+                return
+            try:
+                message = receive_nowait()
+            except (anyio.WouldBlock, anyio.EndOfStream, anyio.BrokenResourceError):
+                return
+
+    async def _pass(self, prepared: list[PreparedMessage]) -> None:
+        self.passes += 1
+        self.messages += len(prepared)
+        self._joining = []
+        try:
+            written = 0
+            for compression, live in [(each, list(self._live[each])) for each in self._live]:
+                data = b"".join([message.frame(compression) for message in prepared])
+                for start in range(0, len(live), _SLICE):
+                    some = live[start : start + _SLICE]
+                    if written >= _SLICE:
+                        await asyncio.sleep(0)
+                        written = 0
+                        now_live = self._live.get(compression, {})
+                        some = [client for client in some if client in now_live]
+                    self._write(data, some)
+                    written += len(some)
+        finally:
+            joining, self._joining = self._joining, None
+            for client in joining:
+                self.join(client)
+
+    def _write(self, data: bytes, clients: list[Client]) -> None:
+        written: list[Client] = []
+        behind: list[Client] = []
+        is_open = State.OPEN
+        for client in clients:
+            protocol = client.protocol
+            if (
+                client.connection.paused
+                or protocol.state is not is_open
+                or protocol.expect_continuation_frame
+            ):
+                behind.append(client)
+                continue
+            try:
+                client.write(data)
+            except Exception:  # its connection is gone
+                behind.append(client)
+            else:
+                written.append(client)
+        self.writes += len(written)
+        self.written += len(written) * len(data)
+        try:
+            self.head.lead([client.subscription for client in written])
+        except (ValueError, anyio.BusyResourceError):
+            behind += [client for client in written if not self._led(client)]
+        self._leave_behind(behind)
+
+    def _led(self, client: Client) -> bool:
+        try:
+            self.head.lead([client.subscription])
+        except (ValueError, anyio.BusyResourceError):  # somebody else reads or moves it
+            return False
+        return True
+
+    def _all_live(self) -> list[Client]:
+        return [client for live in self._live.values() for client in live]
+
+    def _leave_behind(self, clients: Iterable[Client]) -> None:
+        for client in clients:
+            self.leave(client)
+            client.wake()
+
+    def _wake_those_ahead(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for client in waiting:
+            client.wake()
+
+    def _look(self) -> None:
+        """Find those that have stopped reading while nothing was published."""
+        self._leave_behind(
+            client
+            for client in self._all_live()
+            if client.connection.paused or client.protocol.state is not State.OPEN
+        )
+        self._timer = self._loop.call_later(_LOOK, self._look)

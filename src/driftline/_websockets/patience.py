@@ -1,0 +1,55 @@
+"""Cutting off who takes nothing.
+
+websockets does not do so: once a connection's buffer is full, its keepalive and its `close()` wait
+for the client as long as it takes. Here a timer looks whether what is unsent becomes less.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from websockets.asyncio.connection import Connection
+
+_LOOKS: Final = 8  # in the time after which a connection is cut off
+
+
+class Patience:
+    """Aborts a connection that has not taken anything for so many seconds."""
+
+    def __init__(self, connection: Connection, seconds: float) -> None:
+        self.over = False
+        self._connection = connection
+        self._seconds = seconds
+        self._timer: asyncio.TimerHandle | None = None
+        self._unsent = 0
+        self._since = 0.0
+
+    def begin(self) -> None:
+        """Look from now on, until everything is sent or the connection is gone."""
+        if self._timer is None:
+            self._unsent = unsent(self._connection)
+            self._since = self._connection.loop.time()
+            self._look()
+
+    def _look(self) -> None:
+        self._timer = None
+        connection = self._connection
+        now, left = connection.loop.time(), unsent(connection)
+        if not left:
+            return
+        if left < self._unsent:
+            self._since = now
+        self._unsent = left
+        if now - self._since >= self._seconds:
+            self.over = True
+            connection.transport.abort()
+        else:
+            self._timer = connection.loop.call_later(self._seconds / _LOOKS, self._look)
+
+
+def unsent(connection: Connection) -> int:
+    """Return how many bytes were written that the kernel has not taken yet."""
+    if connection.connection_lost_waiter.done():
+        return 0
+    return connection.transport.get_write_buffer_size()

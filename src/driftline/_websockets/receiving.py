@@ -1,0 +1,85 @@
+"""The other way: what a client sends, published on a topic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+import anyio
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode
+
+from driftline import Topic
+
+
+async def publish_from(
+    websocket: Any,
+    topic: Topic[Any],
+    *,
+    decode: Callable[[Any], Any] | None = None,
+    rate: float | None = None,
+    burst: int = 10,
+    max_size: int | None = None,
+) -> None:
+    """Publish what a client sends, until it goes.
+
+    A client that sends faster than it may is not read for a while: its messages wait at its end of
+    the connection, and nothing piles up here. One that sends what it must not is disconnected, with
+    a code that says so; what it sent before is published.
+
+    Args:
+        websocket: a connection of websockets, on asyncio or trio.
+        topic: where to publish.
+        decode: makes a value of text or bytes. If it raises ValueError, the client is disconnected
+            with code 1007, and the text of the error as the reason.
+        rate: messages a second, after a burst.
+        burst: messages that may come at once, 1 or more.
+        max_size: bytes, or characters of text, in a message; more, and the client is disconnected
+            with code 1009. `serve(max_size=...)` refuses larger ones before they are read.
+
+    Raises:
+        anyio.ClosedResourceError: the topic was closed; that message is not published.
+    """
+    if rate is not None and not 0 < rate < float("inf"):
+        raise ValueError(f"rate is a number of messages a second, more than 0, not {rate!r}")
+    if burst < 1:
+        raise ValueError(f"burst is a number of messages, 1 or more, not {burst!r}")
+    allowance = None if rate is None else _Allowance(rate, burst)
+    while True:
+        try:
+            data = await websocket.recv()
+        except ConnectionClosed:
+            return
+        if max_size is not None and len(data) > max_size:
+            return await _disconnect(websocket, CloseCode.MESSAGE_TOO_BIG, f"over {max_size}")
+        try:
+            value = data if decode is None else decode(data)
+        except ValueError as error:
+            return await _disconnect(websocket, CloseCode.INVALID_DATA, str(error))
+        topic.publish(value)
+        if allowance is not None:
+            await anyio.sleep(allowance.spend())
+
+
+class _Allowance:
+    """How long to wait, so that on average there are no more than so many a second."""
+
+    def __init__(self, rate: float, burst: int) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._left = float(burst)
+        self._last = monotonic()
+
+    def spend(self) -> float:
+        """Take one, and return the seconds until there is another."""
+        now = monotonic()
+        self._left = min(self._burst, self._left + (now - self._last) * self._rate) - 1
+        self._last = now
+        return max(0.0, (1 - self._left) / self._rate)
+
+
+async def _disconnect(websocket: Any, code: CloseCode, reason: str) -> None:
+    close = getattr(websocket, "close", None) or websocket.aclose
+    # A reason has room for 123 bytes.
+    await close(code, reason.encode()[:123].decode(errors="ignore"))
