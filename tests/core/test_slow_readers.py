@@ -665,6 +665,12 @@ def test_p2_replay_gives_what_was_published_before_and_then_what_comes() -> None
     assert [message.seq for message in [next(topic.subscribe(replay=1).messages())]] == [11]
 
 
+def test_p2_a_replay_is_exact_when_very_many_were_published_at_once() -> None:
+    topic = Topic[int]("topic", replay=5)
+    topic.publish_many(range(5_000))
+    assert list(rest(topic.subscribe(replay=5))) == [4_995, 4_996, 4_997, 4_998, 4_999]
+
+
 def test_p10_a_closed_topic_replays_and_then_ends() -> None:
     topic = Topic[int](replay=2)
     topic.publish_many(range(5))
@@ -971,7 +977,10 @@ async def test_p10_a_topic_that_is_closed_refuses_those_who_wait_to_send() -> No
 
 
 @pytest.mark.parametrize("limit", [2, 100, None])
-async def test_p8_a_limit_that_grows_lets_senders_go(limit: int | None) -> None:
+async def test_p8_a_limit_that_grows_lets_senders_go(
+    limit: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("driftline._core.senders._PAUSE", 1_000.0)  # they are told, at once
     topic, subscription = await full(1)
     ended = False
     with anyio.fail_after(PATIENCE):

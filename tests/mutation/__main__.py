@@ -15,7 +15,7 @@ from time import monotonic
 
 from mutation.change import Change, changes
 from mutation.equivalent import read_equivalents
-from mutation.trials import cover, trial
+from mutation.trials import cover, explored, trial
 from planted.trial import PACKAGE, ROOT, Outcome, copied
 
 OF_TESTS = "_core/invariants.py"  # only tests call it
@@ -28,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--least", type=float, default=90.0, help="percent (default 90)")
     parser.add_argument("--minutes", type=float, default=inf, help="try no more after so many")
+    parser.add_argument("--explore", action="store_true", help="try survivors on interleavings")
     parser.add_argument("--under", default="", help="only files whose path begins so: _core")
     options = parser.parse_args(arguments)
     found = [change for change in all_changes() if change.file.startswith(options.under)]
@@ -41,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 del chosen[number - 1 :]
                 break
             outcome = trial(copy, change, covering)
+            if options.explore and not outcome.caught_by:
+                outcome = explored(copy, change)
             if not outcome.caught_by:
                 survivors.append((change, outcome))
                 sys.stderr.write(f"{number}/{len(chosen)} survives: {change}\n")

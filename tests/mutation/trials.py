@@ -16,8 +16,9 @@ from mutation.covering import OUTPUT
 from planted.trial import PACKAGE, ROOT, Outcome, changed, in_child, run
 
 _CACHE = ROOT / "build" / "covering"
-# They need the instructions of the interpreter for themselves, and take long.
-_LEFT_OUT = ("core/test_interleavings.py", "core/test_model.py", "bus/test_threads.py")
+# These need the instructions of the interpreter for themselves, and take long.
+_EXPLORING = ("core/test_interleavings.py", "core/test_pairs.py", "bus/test_threads.py")
+_LEFT_OUT = (*_EXPLORING, "core/test_model.py", "core/test_stress.py")
 _ROUNDS = ((25, 1.0), (150, 8.0), (200, 40.0))
 """How many tests, and seconds of tests, a change has to survive before it is tried on the next."""
 _IN_A_CHILD = (
@@ -84,6 +85,13 @@ def trial(copy: Path, change: Change, covering: Covering) -> Outcome:
                 outcome = run(copy, chosen, 5 + 4 * slowest)
                 tests = tests[len(chosen) :]
     return outcome
+
+
+def explored(copy: Path, change: Change) -> Outcome:
+    """Return the outcome of a change of the tests that try interleavings, which take minutes."""
+    path = copy / PACKAGE / change.file
+    with changed(path, change.made(path.read_text(encoding="utf-8"))):
+        return run(copy, _EXPLORING, 100)
 
 
 def _affordable(tests: list[str], covering: Covering, seconds: float) -> list[str]:
