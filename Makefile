@@ -5,6 +5,7 @@
 #   make check      everything that a machine can check: style, types, layers, tests on every Python
 #   make bench      the measurements of the README
 #   make schedules  120,000 orders of tasks, or TIMES=100 as many
+#   make reentry    a million messages published in the middle of publishing, in each way
 #   make soak       everything at once on one bus for ten minutes, or MINUTES=60
 #   make planted    faults planted in a copy, each found by the tests that are to find it
 #   make mutation   SAMPLE=250 small changes in a copy, drawn with SEED=1, and how many are noticed
@@ -16,7 +17,7 @@ TIMES ?= 1
 SAMPLE ?= 250
 SEED ?= 1
 
-.PHONY: demo test check lint types layers types-and-tests bench schedules soak planted mutation clean
+.PHONY: demo test check lint types layers types-and-tests bench schedules soak planted mutation reentry clean
 
 demo: .venv/ready
 	$(PYTHON) -m examples.broadcast.demo
@@ -50,6 +51,9 @@ bench: .venv/ready
 # They run in two processes. In `check` this is on the first Python only.
 schedules: .venv/ready
 	PYTHONPATH=tests $(PYTHON) -m schedules --times $(TIMES)
+
+reentry: .venv/ready
+	PYTHONPATH=tests $(PYTHON) -m reentry
 
 # Its plot is build/soak.svg.
 soak: .venv/ready

@@ -1,0 +1,40 @@
+"""Publishing in callbacks of weak references, each of which runs within the publish before it."""
+
+from __future__ import annotations
+
+from weakref import ref
+
+from driftline import Bus
+from reentry.stage import Stage, Tick
+
+DEEP = 10_000
+
+
+class Payload:
+    """Nobody reads it, so it is freed in the middle of being published."""
+
+
+def callbacks(messages: int, tick: Tick) -> None:
+    """Publish in chains of ten thousand callbacks."""
+    bus = Bus()  # whose topics have one turn, so that all happens within the first publish
+    unread = bus.topic("unread")
+    left = 0
+    references: list[ref[Payload]] = []
+
+    def publish(_: object = None) -> None:
+        nonlocal left
+        if left:
+            left -= 1
+            payload = Payload()
+            references.append(ref(payload, publish))
+            stage.publish("callback")
+            unread.publish(payload)
+
+    with Stage("callback", topic=bus.topic("read")) as stage:
+        for begin in range(0, messages, DEEP):
+            left = min(DEEP, messages - begin)
+            publish()
+            assert not left
+            references.clear()
+            tick(begin)
+            stage.keep_pace()
