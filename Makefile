@@ -6,13 +6,14 @@
 #   make bench      the measurements of the README
 #   make schedules  120,000 orders of tasks, or TIMES=100 as many
 #   make soak       everything at once on one bus for ten minutes, or MINUTES=60
+#   make model      every order of the steps of a small bus, by the checker Spin, if it is there
 #   make clean      removes the environments and what tools left behind
 
 PYTHON := .venv/bin/python
 MINUTES ?= 10
 TIMES ?= 1
 
-.PHONY: demo test check lint types layers types-and-tests bench schedules soak clean
+.PHONY: demo test check lint types layers types-and-tests bench schedules soak model clean
 
 demo: .venv/ready
 	$(PYTHON) -m examples.broadcast.demo
@@ -50,6 +51,10 @@ schedules: .venv/ready
 # Its plot is build/soak.svg.
 soak: .venv/ready
 	PYTHONPATH=tests $(PYTHON) -m soak --minutes $(MINUTES)
+
+# Not a part of `check`: Spin is no Python package. `apt-get install spin gcc`, or the like.
+model: .venv/ready
+	$(PYTHON) -m model
 
 .venv/ready: pyproject.toml tools/pythons tools/environment
 	tools/environment "$$(tools/pythons first)" .venv dev
