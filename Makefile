@@ -9,6 +9,7 @@
 #   make soak       everything at once on one bus for ten minutes, or MINUTES=60
 #   make planted    faults planted in a copy, each found by the tests that are to find it
 #   make mutation   SAMPLE=250 small changes in a copy, drawn with SEED=1, and how many are noticed
+#   make model      every order of the steps of a small bus, by the checker Spin, if it is there
 #   make clean      removes the environments and what tools left behind
 
 PYTHON := .venv/bin/python
@@ -17,7 +18,7 @@ TIMES ?= 1
 SAMPLE ?= 250
 SEED ?= 1
 
-.PHONY: demo test check lint types layers types-and-tests bench schedules soak planted mutation reentry clean
+.PHONY: demo test check lint types layers types-and-tests bench schedules soak planted mutation reentry model clean
 
 demo: .venv/ready
 	$(PYTHON) -m examples.broadcast.demo
@@ -67,6 +68,9 @@ mutation:
 	python=$$(tools/pythons | sort -V | tail -n 1) && \
 	tools/environment "$$python" .venvs/mutation test && \
 	PYTHONPATH=tests .venvs/mutation/bin/python -m mutation --sample $(SAMPLE) --seed $(SEED)
+# Not a part of `check`: Spin is no Python package. `apt-get install spin gcc`, or the like.
+model: .venv/ready
+	$(PYTHON) -m model
 
 .venv/ready: pyproject.toml tools/pythons tools/environment
 	tools/environment "$$(tools/pythons first)" .venv dev

@@ -1,0 +1,1 @@
+"""A model of the topic, and what runs the checker Spin over it."""
