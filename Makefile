@@ -1,18 +1,19 @@
 # Every command makes the environment that it needs; all it takes is Python 3.11 or later.
 #
-#   make demo       a WebSocket server with fast and slow clients, and the lag of each
-#   make test       the tests, on the preferred Python
-#   make check      everything that a machine can check: style, types, layers, tests on every Python
-#   make bench      the measurements of the README
-#   make schedules  120,000 orders of tasks, or TIMES=100 as many
-#   make soak       everything at once on one bus for ten minutes, or MINUTES=60
-#   make clean      removes the environments and what tools left behind
+#   make demo         a WebSocket server with fast and slow clients, and the lag of each
+#   make test         the tests, on the preferred Python
+#   make check        everything that a machine can check: style, types, layers, tests on every Python
+#   make bench        the measurements of the README
+#   make schedules    120,000 orders of tasks, or TIMES=100 as many
+#   make soak         everything at once on one bus for ten minutes, or MINUTES=60
+#   make conformance  real WebSocket clients, with everything that they can ask for, in half an hour
+#   make clean        removes the environments and what tools left behind
 
 PYTHON := .venv/bin/python
 MINUTES ?= 10
 TIMES ?= 1
 
-.PHONY: demo test check lint types layers types-and-tests bench schedules soak clean
+.PHONY: demo test check lint types layers types-and-tests bench schedules soak conformance clean
 
 demo: .venv/ready
 	$(PYTHON) -m examples.broadcast.demo
@@ -51,8 +52,12 @@ schedules: .venv/ready
 soak: .venv/ready
 	PYTHONPATH=tests $(PYTHON) -m soak --minutes $(MINUTES)
 
+# Clients that the machine does not have are left out; `tools/clients` installs them.
+conformance: .venv/ready
+	PYTHONPATH=tests $(PYTHON) -m conformance
+
 .venv/ready: pyproject.toml tools/pythons tools/environment
 	tools/environment "$$(tools/pythons first)" .venv dev
 
 clean:
-	rm -rf .venv .venvs .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venvs .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build/node_modules
