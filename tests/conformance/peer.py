@@ -28,9 +28,10 @@ class Peer:
         self._awaited.append(payload)
 
     async def send(self, payload: Payload | AsyncIterable[Payload]) -> None:
-        """Send a message of its own; that the connection is gone is told by `compare`."""
-        with suppress(ConnectionClosed):
-            await self.connection.send(payload)
+        """Send a message of its own; that it has not come is told by `compare`."""
+        with suppress(ConnectionClosed, TimeoutError):
+            async with asyncio.timeout(self._patience):
+                await self.connection.send(payload)
 
     async def ping(self) -> None:
         """Ping it, and wait for the answer."""

@@ -19,6 +19,9 @@ from conformance.steps import Stage, script
 from driftline import Topic
 from driftline.websockets import relay
 
+MANY = 10_000
+"""Messages that come back before they are read. None has no bound, but not in websockets 14.0."""
+
 
 class Result(NamedTuple):
     """What came of one connection."""
@@ -49,7 +52,7 @@ async def run(
         await relay(topic, connection)
 
     # What comes back is read after a step has been sent: it must not be in the way of that.
-    async with serve(handler, "127.0.0.1", 0, max_queue=None, **server.options) as listening:
+    async with serve(handler, "127.0.0.1", 0, max_queue=MANY, **server.options) as listening:
         port = listening.sockets[0].getsockname()[1]
         clients = [
             asyncio.create_task(_come(echo, f"ws://127.0.0.1:{port}/{number}", offer, arrival))
@@ -67,7 +70,7 @@ async def run(
             await step(Stage(topic, here, *kinds, random))
             await asyncio.gather(*(peer.compare() for peer in here))
         topic.close()
-    await asyncio.wait(clients)
+    await asyncio.wait(clients, timeout=patience)
     return [
         Result(offer, peer.compared, peer.fault)
         if isinstance(peer, Peer)

@@ -77,30 +77,22 @@ def _in_thread(echo: Callable[[str, Offer | None], None]) -> Echo:
     return run
 
 
-def _program(
-    name: str,
-    echo: Echo,
-    offers: tuple[Offer | None, ...],
-    missing: Callable[[], str | None] = lambda: None,
-) -> Program:
+def _program(name: str, echo: Echo, offers: tuple[Offer | None, ...]) -> Program:
     @asynccontextmanager
     async def started() -> AsyncIterator[Echo]:
         yield echo
 
-    return Program(name, offers, started, missing)
-
-
-def _missing_on_trio() -> str | None:
-    there = find_spec("websockets.trio") is not None
-    return None if there else "needs websockets 17: pip install --upgrade websockets"
+    return Program(name, offers, started, lambda: None)
 
 
 # aiohttp asks for nothing but a window.
 _WINDOWS = tuple(Offer(server_max_window_bits=bits) for bits in range(9, 16))
 
+_HAS_TRIO = find_spec("websockets.trio") is not None  # from websockets 17 on
+
 PROGRAMS = (
     _program("websockets, asyncio", _on_asyncio, (*ALL, NONE)),
     _program("websockets, threads", _in_thread(_on_threads), (*ALL, NONE)),
-    _program("websockets, trio", _in_thread(_on_trio), (*ALL, NONE), _missing_on_trio),
+    *([_program("websockets, trio", _in_thread(_on_trio), (*ALL, NONE))] if _HAS_TRIO else []),
     _program("aiohttp", _with_aiohttp, (*_WINDOWS, NONE)),
 )
