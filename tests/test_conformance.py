@@ -65,6 +65,12 @@ def test_clients_get_what_they_ask_for() -> None:
     assert [result.fault for result in results] == [None] * len(ALL)
 
 
+def test_a_client_that_asks_for_a_window_which_zlib_cannot_make_gets_no_compression() -> None:
+    offers = Offer(True, False, 8), Offer(True, False, 9)
+    results = conform(DEFAULT_SHARED, WEBSOCKETS, offers)
+    assert [result.fault for result in results] == ["compression is off", None]
+
+
 def keep_context_of_own_messages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Write shared compressed messages where the compressor of a connection keeps its context."""
 
