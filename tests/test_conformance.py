@@ -24,6 +24,7 @@ from driftline.websockets import Compression, PreparedMessage, SharedDeflate
 WEBSOCKETS = PROGRAMS[0]
 SOME = (*ALL[::5], NONE)
 """Each window but one, and each takeover."""
+SHORT, LONG = 2 * len(STEPS), 4 * len(STEPS)
 
 
 def conform(
@@ -31,7 +32,7 @@ def conform(
     program: Program,
     offers: Sequence[Offer | None],
     *,
-    steps: int = 2 * len(STEPS),
+    steps: int = SHORT,
     loop: str = "asyncio",
     patience: float = 20.0,
 ) -> list[Result]:
@@ -47,13 +48,17 @@ def faulty(results: list[Result]) -> list[Offer | None]:
     return [result.offer for result in results if result.fault]
 
 
+def require(program: Program) -> None:
+    if why := program.missing():
+        (pytest.fail if "REQUIRE_CLIENTS" in os.environ else pytest.skip)(why)
+
+
 @pytest.mark.parametrize("server", [shared(15), DEFAULT, PLAIN], ids=str)
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
 def test_clients_understand_shared_own_and_fragmented_messages(
     program: Program, server: Server
 ) -> None:
-    if why := program.missing():
-        (pytest.fail if "REQUIRE_CLIENTS" in os.environ else pytest.skip)(why)
+    require(program)
     offers = [offer for offer in program.offers if offer in SOME or offer == Offer()]
     results = conform(server, program, offers)
     assert [result.fault for result in results] == [None] * len(offers)
@@ -167,8 +172,16 @@ def test_a_defect_is_found_by_all_whom_it_meets_and_no_others(
 ) -> None:
     plant(monkeypatch)
     offers = ALL[::4]
-    found = faulty(conform(server, WEBSOCKETS, offers, steps=4 * len(STEPS), patience=2.0))
+    found = faulty(conform(server, WEBSOCKETS, offers, steps=LONG, patience=2.0))
     assert found == [offer for offer in offers if meets(offer)]
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
+def test_every_client_finds_a_defect(monkeypatch: pytest.MonkeyPatch, program: Program) -> None:
+    require(program)
+    keep_context_of_own_messages(monkeypatch)
+    found = faulty(conform(DEFAULT, program, [Offer()], steps=LONG, patience=2.0))
+    assert found == [Offer()]
 
 
 def test_the_long_run_shows_what_was_sent(capsys: pytest.CaptureFixture[str]) -> None:
