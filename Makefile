@@ -11,6 +11,14 @@
 #   make mutation   SAMPLE=250 small changes in a copy, drawn with SEED=1, and how many are noticed
 #   make model      every order of the steps of a small bus, by the checker Spin, if it is there
 #   make clean      removes the environments and what tools left behind
+#   make demo         a WebSocket server with fast and slow clients, and the lag of each
+#   make test         the tests, on the preferred Python
+#   make check        everything that a machine can check: style, types, layers, tests on every Python
+#   make bench        the measurements of the README
+#   make schedules    120,000 orders of tasks, or TIMES=100 as many
+#   make soak         everything at once on one bus for ten minutes, or MINUTES=60
+#   make conformance  real WebSocket clients, with everything that they can ask for, in half an hour
+#   make clean        removes the environments and what tools left behind
 
 PYTHON := .venv/bin/python
 MINUTES ?= 10
@@ -18,7 +26,7 @@ TIMES ?= 1
 SAMPLE ?= 250
 SEED ?= 1
 
-.PHONY: demo test check lint types layers types-and-tests bench schedules soak planted mutation reentry model clean
+.PHONY: demo test check lint types layers types-and-tests bench schedules soak planted mutation reentry model conformance clean
 
 demo: .venv/ready
 	$(PYTHON) -m examples.broadcast.demo
@@ -71,9 +79,12 @@ mutation:
 # Not a part of `check`: Spin is no Python package. `apt-get install spin gcc`, or the like.
 model: .venv/ready
 	$(PYTHON) -m model
+# Clients that the machine does not have are left out; `tools/clients` installs them.
+conformance: .venv/ready
+	PYTHONPATH=tests $(PYTHON) -m conformance
 
 .venv/ready: pyproject.toml tools/pythons tools/environment
 	tools/environment "$$(tools/pythons first)" .venv dev
 
 clean:
-	rm -rf .venv .venvs .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venvs .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build/node_modules

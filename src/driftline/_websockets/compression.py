@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from websockets.exceptions import NegotiationError
 from websockets.extensions import Extension
 from websockets.extensions.permessage_deflate import (
     PerMessageDeflate,
@@ -98,6 +99,9 @@ class ServerSharedDeflateFactory(ServerPerMessageDeflateFactory):
         self, params: Sequence[ExtensionParameter], accepted_extensions: Sequence[Extension]
     ) -> tuple[list[ExtensionParameter], PerMessageDeflate]:
         """Answer what a client asks for, as websockets does."""
+        if ("server_max_window_bits", "8") in params:
+            # zlib cannot make it, which websockets knows from 17.1 on.
+            raise NegotiationError("unsupported server_max_window_bits = 8, use 9")
         answer, negotiated = super().process_request_params(params, accepted_extensions)
         compression = self._compression._replace(window_bits=negotiated.local_max_window_bits)
         return answer, SharedDeflate(negotiated, compression, self._last)
