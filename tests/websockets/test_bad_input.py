@@ -102,6 +102,19 @@ async def test_f7_who_sends_without_pause_is_slowed_down() -> None:
         await asyncio.wait([sending])
 
 
+async def test_f7_who_has_sent_too_fast_is_let_go_when_it_leaves() -> None:
+    """What it was not read for is not published at its rate for hours."""
+    topic: Topic[str] = Topic("room")
+    received = topic.subscribe()
+    pings = {"ping_interval": 0.1, "ping_timeout": 0.1}  # nothing else is read from it
+    async with hosting(publishing(topic, rate=0.01, burst=1), **pings) as host:
+        async with host.raw_client() as flooding:
+            await flooding.send(frame(TEXT, b"x") * 100)
+            assert await received.receive() == "x"
+        assert await host.endings.get() is None
+    assert topic.published == 1
+
+
 async def test_f8_handshakes_that_never_end_are_bounded_in_time() -> None:
     """That is websockets' own `open_timeout`; meanwhile another client is served."""
     topic: Topic[str] = Topic("room")
