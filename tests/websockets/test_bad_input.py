@@ -9,12 +9,12 @@ from contextlib import AsyncExitStack, contextmanager, suppress
 from typing import Any
 
 import pytest
-from loopback import BINARY, COMPRESSED, TEXT, frame, hosting
 from websockets.asyncio.server import ServerConnection
 from websockets.frames import CloseCode
 
 from driftline import Topic
 from driftline.websockets import publish_from, relaying, serve_options
+from loopback import BINARY, COMPRESSED, TEXT, frame, hosting
 
 MEBIBYTE = 1024 * 1024
 
@@ -155,7 +155,7 @@ async def test_what_cannot_be_decoded_is_not_published() -> None:
         host.raw_client() as client,
     ):
         await client.send(frame(TEXT, b"1") + frame(TEXT, b"one"))
-        first, payload = await client.read_frame()
+        _first, payload = await client.read_frame()
         assert int.from_bytes(payload[:2]) == CloseCode.INVALID_DATA
         assert b"invalid literal" in payload
     assert topic.published == 1

@@ -3,11 +3,11 @@
 import asyncio
 import json
 
-from loopback import hosting, read_all, relaying_to_all, until
 from websockets.asyncio.server import ServerConnection
 
 from driftline import Message, Position, PositionLost, Topic
 from driftline.websockets import Ending, relay, statistics
+from loopback import hosting, read_all, relaying_to_all, until
 
 
 def numbered(value: int) -> str:

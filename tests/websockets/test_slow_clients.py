@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from loopback import Host, RawClient, hosting, read_all, relaying_to_all, until
 from websockets.asyncio.server import ServerConnection
 
 from driftline import Topic
 from driftline.websockets import relay, statistics
+from loopback import Host, RawClient, hosting, read_all, relaying_to_all, until
 
 LARGE = "x" * 64 * 1024
 ENOUGH = 40  # of them, which no buffer takes: the client is behind

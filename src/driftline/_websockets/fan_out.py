@@ -145,17 +145,19 @@ class FanOut:
         self._joining = []
         try:
             written = 0
-            for compression, live in [(each, list(self._live[each])) for each in self._live]:
+            for compression in list(self._live):
                 data = b"".join([message.frame(compression) for message in prepared])
+                # Not sooner: while others were written to, some may have gone, or gone ahead.
+                live = list(self._live.get(compression, ()))
                 for start in range(0, len(live), _SLICE):
                     some = live[start : start + _SLICE]
-                    if written >= _SLICE:
+                    written += len(some)
+                    if written > _SLICE:
                         await asyncio.sleep(0)
-                        written = 0
+                        written = len(some)
                         now_live = self._live.get(compression, {})
                         some = [client for client in some if client in now_live]
                     self._write(data, some)
-                    written += len(some)
         finally:
             joining, self._joining = self._joining, None
             for client in joining:
