@@ -43,11 +43,11 @@ class Host:
             raise
         self.endings.put_nowait(ending)
 
-    def client(self, **options: Any) -> AbstractAsyncContextManager[ClientConnection]:
+    def client(
+        self, path: str = "", **options: Any
+    ) -> AbstractAsyncContextManager[ClientConnection]:
         """Connect a client of websockets, for which the kernel takes little before it reads."""
-        return connect(
-            f"ws://127.0.0.1:{self.port}", sock=_connected(self.port), **{"proxy": None, **options}
-        )
+        return connect(f"ws://127.0.0.1/{path}", sock=_connected(self.port), **options)
 
     @asynccontextmanager
     async def raw_client(self, offer: str | None = None) -> AsyncIterator[RawClient]:

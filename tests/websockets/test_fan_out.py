@@ -5,11 +5,11 @@ from contextlib import AsyncExitStack
 from random import Random
 
 import pytest
-from loopback import read_all, relaying_to_all, until
+from loopback import hosting, read_all, relaying_to_all, until
 
 from driftline import Topic
 from driftline._websockets.relay import fan_outs
-from driftline.websockets import serve_options, statistics
+from driftline.websockets import relay, serve_options, statistics
 
 async def all_live(count: int) -> None:
     """Wait until so many clients keep up."""
@@ -71,6 +71,29 @@ async def test_with_a_window_what_is_published_within_it_is_sent_in_one_piece() 
         assert statistics()[0].passes == 1
 
 
+async def test_who_comes_within_the_window_gets_what_came_after_it_and_nothing_twice() -> None:
+    """F1 and F2: the head is ahead for as long as the window is."""
+    topic: Topic[str] = Topic("numbers", replay=10)
+    async with (
+        hosting(
+            lambda websocket: relay(
+                topic, websocket, window=0.2, replay=int(websocket.request.path[1:])
+            )
+        ) as host,
+        host.client("0") as first,
+    ):
+        await all_live(1)
+        topic.publish("one")
+        async with host.client("0") as second, host.client("10") as third:
+            await until(lambda: len(statistics()[0].clients) == 3)
+            topic.publish("two")
+            topic.publish("three")
+            topic.close()
+            assert await read_all(first) == ["one", "two", "three"]
+            assert await read_all(second) == ["two", "three"]
+            assert await read_all(third) == ["one", "two", "three"]
+
+
 async def test_a_client_that_has_caught_up_is_not_written_to_twice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -88,7 +111,7 @@ async def test_a_client_that_has_caught_up_is_not_written_to_twice(
         await all_live(10)
         [fan_out] = fan_outs()
         choose = Random(0)
-        for number in range(200):
+        for number in range(60):
             topic.publish(str(number))
             for _ in range(choose.randrange(8)):
                 for client in fan_out.clients:
@@ -98,4 +121,4 @@ async def test_a_client_that_has_caught_up_is_not_written_to_twice(
                 await asyncio.sleep(0)
         topic.close()
         for websocket in clients:
-            assert await read_all(websocket) == [str(number) for number in range(200)]
+            assert await read_all(websocket) == [str(number) for number in range(60)]
