@@ -11,7 +11,8 @@ itself, as `client` says.
 
 Invariants:
 
-F1. A live client stands where the head stands, except while a pass is under way.
+F1. A live client stands where the head stands, except while a pass is under way. A pass begins
+    when the head is read, and so before the window.
 F2. Who becomes live during a pass stands where that pass leads to, and is not written to in it.
 F3. Whatever goes wrong for all at once, such as messages that were cut off, or a value that cannot
     be encoded, leaves all behind: each then meets it by itself, on its own terms.
@@ -108,17 +109,11 @@ class FanOut:
             while True:
                 missed = self.head.missed
                 message = await anext(messages)
-                if self._window:
-                    await asyncio.sleep(self._window)
+                self._joining = []
                 try:
-                    prepared = list(self._collect(message, messages.receive_nowait))
-                except Exception:  # raised to each client again, when it comes to that message
-                    self._leave_behind(self._all_live())
-                else:
-                    if self.head.missed == missed:
-                        await self._pass(prepared)
-                    else:
-                        self._leave_behind(self._all_live())
+                    await self._send_on(message, messages.receive_nowait, missed)
+                finally:
+                    self._let_join()
                 self._wake_those_ahead()
         except (StopAsyncIteration, anyio.BrokenResourceError, anyio.ClosedResourceError):
             pass
@@ -126,6 +121,24 @@ class FanOut:
             self.ended = True
             self._leave_behind(self._all_live())
             self._wake_those_ahead()
+
+    async def _send_on(
+        self,
+        message: Message[Any],
+        receive_nowait: Callable[[], Message[Any]],
+        missed: int,
+    ) -> None:
+        if self._window:
+            await asyncio.sleep(self._window)
+        try:
+            prepared = list(self._collect(message, receive_nowait))
+        except Exception:  # raised to each client again, when it comes to that message
+            self._leave_behind(self._all_live())
+        else:
+            if self.head.missed == missed:
+                await self._pass(prepared)
+            else:
+                self._leave_behind(self._all_live())
 
     def _collect(
         self, message: Message[Any], receive_nowait: Callable[[], Message[Any]]
@@ -146,24 +159,29 @@ class FanOut:
     async def _pass(self, prepared: list[PreparedMessage]) -> None:
         self.passes += 1
         self.messages += len(prepared)
-        self._joining = []
-        try:
-            written = 0
-            for compression, live in [(each, list(self._live[each])) for each in self._live]:
-                data = b"".join([message.frame(compression) for message in prepared])
-                for start in range(0, len(live), _SLICE):
-                    some = live[start : start + _SLICE]
-                    if written >= _SLICE:
-                        await asyncio.sleep(0)
-                        written = 0
-                        now_live = self._live.get(compression, {})
-                        some = [client for client in some if client in now_live]
-                    self._write(data, some)
-                    written += len(some)
-        finally:
-            joining, self._joining = self._joining, None
-            for client in joining:
+        written = 0
+        for compression in list(self._live):
+            data = b"".join([message.frame(compression) for message in prepared])
+            # Not sooner: while others were written to, some may have gone, or gone ahead.
+            live = list(self._live.get(compression, ()))
+            for start in range(0, len(live), _SLICE):
+                some = live[start : start + _SLICE]
+                written += len(some)
+                if written > _SLICE:
+                    await asyncio.sleep(0)
+                    written = len(some)
+                    now_live = self._live.get(compression, {})
+                    some = [client for client in some if client in now_live]
+                self._write(data, some)
+
+    def _let_join(self) -> None:
+        """Let those be live who came while the head was ahead, if they stand where it stands."""
+        joining, self._joining = self._joining or [], None
+        for client in joining:
+            if client.subscription.position == self.head.position:
                 self.join(client)
+            else:
+                client.wake()
 
     def _write(self, data: bytes, clients: list[Client]) -> None:
         written: list[Client] = []

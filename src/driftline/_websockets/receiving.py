@@ -25,8 +25,9 @@ async def publish_from(
     """Publish what a client sends, until it goes.
 
     A client that sends faster than it may is not read for a while: its messages wait at its end of
-    the connection, and nothing piles up here. One that sends what it must not is disconnected, with
-    a code that says so; what it sent before is published.
+    the connection, and nothing piles up here. What waits when it leaves is not published. One that
+    sends what it must not is disconnected, with a code that says so; what it sent before is
+    published.
 
     Args:
         websocket: a connection of websockets, on asyncio or trio.
@@ -59,7 +60,9 @@ async def publish_from(
             return await _disconnect(websocket, CloseCode.INVALID_DATA, str(error))
         topic.publish(value)
         if allowance is not None:
-            await anyio.sleep(allowance.spend())
+            # Not a mere sleep: what was read ahead would keep this busy long after the client left.
+            with anyio.move_on_after(allowance.spend()):
+                return await websocket.wait_closed()
 
 
 class _Allowance:

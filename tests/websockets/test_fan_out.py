@@ -1,0 +1,124 @@
+"""One loop writes to all: each message is made once, and reaches each client once, in order."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from random import Random
+
+import pytest
+from loopback import hosting, read_all, relaying_to_all, until
+
+from driftline import Topic
+from driftline._websockets.relay import fan_outs
+from driftline.websockets import relay, serve_options, statistics
+
+async def all_live(count: int) -> None:
+    """Wait until so many clients keep up."""
+    await until(
+        lambda: any(len(each.clients) == count and not each.behind for each in statistics())
+    )
+
+
+async def test_a_message_is_encoded_once_for_all_clients() -> None:
+    """Also for those that are behind a little, and come to it by themselves."""
+    encoded = []
+
+    def encode(value: int) -> str:
+        encoded.append(value)
+        return str(value)
+
+    topic: Topic[int] = Topic("numbers", replay=1)
+    topic.publish(1)
+    async with (
+        relaying_to_all(topic, encode=encode, replay=1) as host,
+        host.client() as first,
+        host.client() as second,
+        host.client() as third,
+    ):
+        await all_live(3)
+        topic.publish(2)
+        topic.close()
+        for client in (first, second, third):
+            assert await read_all(client) == ["1", "2"]
+    assert encoded == [1, 2]
+
+
+async def test_what_is_published_at_once_is_sent_in_one_piece() -> None:
+    """A pass takes all that there is, and each client is written to once."""
+    topic: Topic[str] = Topic("numbers")
+    async with relaying_to_all(topic) as host, host.client() as one, host.client() as other:
+        await all_live(2)
+        for number in range(100):
+            topic.publish(str(number))
+        for client in (one, other):
+            assert [await client.recv() for _ in range(100)] == [str(n) for n in range(100)]
+        [fan_out] = statistics()
+        assert (fan_out.passes, fan_out.messages, fan_out.writes) == (1, 100, 2)
+        assert fan_out.written == 2 * sum(2 + len(str(number)) for number in range(100))
+
+
+async def test_with_a_window_what_is_published_within_it_is_sent_in_one_piece() -> None:
+    """It begins with the first message."""
+    topic: Topic[str] = Topic("numbers")
+    async with relaying_to_all(topic, window=0.2) as host, host.client() as client:
+        await all_live(1)
+        begin = asyncio.get_running_loop().time()
+        for number in range(5):
+            topic.publish(str(number))
+            for _ in range(10):
+                await asyncio.sleep(0)
+        assert [await client.recv() for _ in range(5)] == list("01234")
+        assert asyncio.get_running_loop().time() - begin >= 0.19
+        assert statistics()[0].passes == 1
+
+
+async def test_who_comes_within_the_window_gets_what_came_after_it_and_nothing_twice() -> None:
+    """F1 and F2: the head is ahead for as long as the window is."""
+    topic: Topic[str] = Topic("numbers", replay=10)
+    async with (
+        hosting(
+            lambda websocket: relay(
+                topic, websocket, window=0.2, replay=int(websocket.request.path[1:])
+            )
+        ) as host,
+        host.client("0") as first,
+    ):
+        await all_live(1)
+        topic.publish("one")
+        async with host.client("0") as second, host.client("10") as third:
+            await until(lambda: len(statistics()[0].clients) == 3)
+            topic.publish("two")
+            topic.publish("three")
+            topic.close()
+            assert await read_all(first) == ["one", "two", "three"]
+            assert await read_all(second) == ["two", "three"]
+            assert await read_all(third) == ["one", "two", "three"]
+
+
+async def test_a_client_that_has_caught_up_is_not_written_to_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """F1 and F2, with clients that look for themselves at any time, also in the middle of a pass.
+
+    Those whose buffers were full for a moment do so.
+    """
+    monkeypatch.setattr("driftline._websockets.fan_out._SLICE", 2)
+    topic: Topic[str] = Topic("numbers")
+    async with relaying_to_all(topic, server=serve_options()) as host, AsyncExitStack() as stack:
+        clients = [
+            await stack.enter_async_context(host.client(compression=compression))
+            for compression in [*[None] * 7, *["deflate"] * 3]
+        ]
+        await all_live(10)
+        [fan_out] = fan_outs()
+        choose = Random(0)
+        for number in range(60):
+            topic.publish(str(number))
+            for _ in range(choose.randrange(8)):
+                for client in fan_out.clients:
+                    if client.live and choose.random() < 0.3:
+                        fan_out.leave(client)
+                        client.wake()
+                await asyncio.sleep(0)
+        topic.close()
+        for websocket in clients:
+            assert await read_all(websocket) == [str(number) for number in range(60)]
