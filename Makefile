@@ -5,12 +5,14 @@
 #   make check    everything that a machine can check: style, types, layers, tests on every Python
 #   make bench    the measurements of the README
 #   make soak     everything at once on one bus for ten minutes, or MINUTES=60
+#   make fuzz     names, patterns and positions under a fuzzer for a minute, or SECONDS=600
 #   make clean    removes the environments and what tools left behind
 
 PYTHON := .venv/bin/python
 MINUTES ?= 10
+SECONDS ?= 60
 
-.PHONY: demo test check lint types layers types-and-tests bench soak clean
+.PHONY: demo test check lint types layers types-and-tests bench soak fuzz clean
 
 demo: .venv/ready
 	$(PYTHON) -m examples.broadcast.demo
@@ -48,8 +50,16 @@ bench: .venv/ready
 soak: .venv/ready
 	PYTHONPATH=tests $(PYTHON) -m soak --minutes $(MINUTES)
 
+# What finds no planted defect would find no other. What took new branches is kept in build/fuzz.
+fuzz: .venv-fuzz/ready
+	.venv-fuzz/bin/python -m pytest tests/test_fuzz.py
+	PYTHONPATH=tests .venv-fuzz/bin/python -m fuzz --seconds $(SECONDS)
+
+.venv-fuzz/ready: pyproject.toml tools/pythons tools/environment
+	tools/environment "$$(tools/pythons first)" .venv-fuzz fuzz
+
 .venv/ready: pyproject.toml tools/pythons tools/environment
 	tools/environment "$$(tools/pythons first)" .venv dev
 
 clean:
-	rm -rf .venv .venvs .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venvs .venv-fuzz .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
