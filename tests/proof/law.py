@@ -4,6 +4,8 @@ Publishers publish through a `Ledger`, as `(publisher, number)` tuples. Readers 
 got. At the end `Ledger.check` compares what publishers were told with what readers saw, and readers
 with each other. Nothing here trusts a counter of the topic: counters are compared with the truth.
 
+Where nobody can write everything down, `miscounts` is rule 6 alone, of one subscription.
+
 The rules, in words:
 
 1. A reader gets no message twice, none that nobody published, and none whose `publish()` raised.
@@ -38,6 +40,28 @@ class Publishes(Protocol):
 
 class LawBroken(AssertionError):
     """A history that no bus should produce."""
+
+
+def told_of(subscription: Any) -> int:
+    """Return how many messages a subscription says it did not deliver."""
+    told: int = subscription.missed + subscription.skipped
+    return told
+
+
+def miscounts(subscription: Any, start: int, got: int) -> Iterator[str]:
+    """Say how the counters of a subscription break rule 6, if they do.
+
+    Args:
+        subscription: Who counts.
+        start: The number of its position when it had counted nothing.
+        got: How many messages it was seen to deliver since then.
+    """
+    received: int = subscription.received
+    if received != got:
+        yield f"received {got} messages, but counts {received}"
+    moved, told = _position(subscription) - start, told_of(subscription)
+    if received + told != moved:
+        yield f"moved by {moved} messages, but received {received} and was told of {told}"
 
 
 class Reader(Generic[S]):
@@ -82,9 +106,7 @@ class Reader(Generic[S]):
     @property
     def told(self) -> int:
         """How many messages the subscription says it did not deliver."""
-        missed: int = getattr(self.subscription, "missed", 0)
-        skipped: int = getattr(self.subscription, "skipped", 0)
-        return missed + skipped
+        return told_of(self.subscription) if _counts(self.subscription) else 0
 
 
 class Ledger:
@@ -161,7 +183,9 @@ class Ledger:
         yield from _wrong_turns(reader)
         yield from self._losses(reader)
         if _counts(reader.subscription):
-            yield from _miscounts(reader)
+            yield from miscounts(reader.subscription, reader.start, len(reader.values))
+            if any(later <= earlier for earlier, later in pairwise([reader.start, *reader.seqs])):
+                yield f"has sequence numbers that do not grow: {_some(reader.seqs)}"
 
     def _before(self, value: Published, reader: Reader[Any]) -> bool:
         """Whether the message was surely in the list when the reader asked to subscribe."""
@@ -198,17 +222,6 @@ def _wrong_turns(reader: Reader[Any]) -> Iterator[str]:
             yield f"got {_some([earlier])} before {_some([(publisher, number)])}"
             return
         last[publisher] = number
-
-
-def _miscounts(reader: Reader[Any]) -> Iterator[str]:
-    received: int = reader.subscription.received
-    if received != len(reader.values):
-        yield f"received {len(reader.values)} messages, but counts {received}"
-    moved = _position(reader.subscription) - reader.start
-    if received + reader.told != moved:
-        yield (f"moved by {moved} messages, but received {received} and was told of {reader.told}")
-    if any(later <= earlier for earlier, later in pairwise([reader.start, *reader.seqs])):
-        yield f"has sequence numbers that do not grow: {_some(reader.seqs)}"
 
 
 def _two_names(readers: Sequence[Reader[Any]]) -> Iterator[str]:
