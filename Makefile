@@ -6,13 +6,14 @@
 #   make bench    the measurements of the README
 #   make soak     everything at once on one bus for ten minutes, or MINUTES=60
 #   make fuzz     names, patterns and positions under a fuzzer for a minute, or SECONDS=600
+#   make coverage the branches that the tests of the core and of the bus take, each of its own
 #   make clean    removes the environments and what tools left behind
 
 PYTHON := .venv/bin/python
 MINUTES ?= 10
 SECONDS ?= 60
 
-.PHONY: demo test check lint types layers types-and-tests bench soak fuzz clean
+.PHONY: demo test check lint types layers types-and-tests bench soak fuzz coverage covered clean
 
 demo: .venv/ready
 	$(PYTHON) -m examples.broadcast.demo
@@ -55,6 +56,17 @@ fuzz: .venv-fuzz/ready
 	.venv-fuzz/bin/python -m pytest tests/test_fuzz.py
 	PYTHONPATH=tests .venv-fuzz/bin/python -m fuzz --seconds $(SECONDS)
 
+# Each by its own tests, but for those that another tracer runs or that interrupt anything anywhere.
+coverage: .venv/ready
+	$(MAKE) --no-print-directory covered PART=bus
+	$(MAKE) --no-print-directory covered PART=core
+
+covered: export COVERAGE_FILE = .coverage.$(PART)
+covered:
+	$(PYTHON) -m coverage run --include="src/driftline/_$(PART)/*" \
+		-m pytest tests/$(PART) -m "not untraced" -q
+	$(PYTHON) -m coverage report --fail-under=100
+
 .venv-fuzz/ready: pyproject.toml tools/pythons tools/environment
 	tools/environment "$$(tools/pythons first)" .venv-fuzz fuzz
 
@@ -62,4 +74,4 @@ fuzz: .venv-fuzz/ready
 	tools/environment "$$(tools/pythons first)" .venv dev
 
 clean:
-	rm -rf .venv .venvs .venv-fuzz .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venvs .venv-fuzz .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
