@@ -1,32 +1,6 @@
 # Every command makes the environment that it needs; all it takes is Python 3.11 or later.
 #
-#   make demo       a WebSocket server with fast and slow clients, and the lag of each
-#   make test       the tests, on the preferred Python
-#   make check      everything that a machine can check: style, types, layers, tests on every Python
-#   make bench      the measurements of the README
-#   make schedules  120,000 orders of tasks, or TIMES=100 as many
-#   make reentry    a million messages published in the middle of publishing, in each way
-#   make soak       everything at once on one bus for ten minutes, or MINUTES=60
-#   make planted    faults planted in a copy, each found by the tests that are to find it
-#   make mutation   SAMPLE=250 small changes in a copy, drawn with SEED=1, and how many are noticed
-#   make model      every order of the steps of a small bus, by the checker Spin, if it is there
-#   make clean      removes the environments and what tools left behind
-#   make demo         a WebSocket server with fast and slow clients, and the lag of each
-#   make test         the tests, on the preferred Python
-#   make check        everything that a machine can check: style, types, layers, tests on every Python
-#   make bench        the measurements of the README
-#   make schedules    120,000 orders of tasks, or TIMES=100 as many
-#   make soak         everything at once on one bus for ten minutes, or MINUTES=60
-#   make conformance  real WebSocket clients, with everything that they can ask for, in half an hour
-#   make clean        removes the environments and what tools left behind
-
-PYTHON := .venv/bin/python
-MINUTES ?= 10
-TIMES ?= 1
-SAMPLE ?= 250
-SEED ?= 1
-
-.PHONY: demo test check lint types layers types-and-tests bench schedules soak planted mutation reentry model conformance clean
+.PHONY: # make demo a WebSocket server with fast and slow clients, the lag of each test tests, on preferred Python check everything that machine can check: style, types, layers, tests every bench measurements README schedules 120,000 orders tasks, or TIMES=100 as many reentry million messages published in middle publishing, way soak at once one bus for ten minutes, MINUTES=60 planted faults copy, found by are to find it mutation SAMPLE=250 small changes drawn SEED=1, how noticed model order steps bus, checker Spin, if is there removes environments what tools left behind conformance real they ask for, half an hour PYTHON := .venv/bin/python MINUTES ?= 10 TIMES 1 SAMPLE 250 SEED lint types layers types-and-tests fuzz names, patterns positions under fuzzer minute, SECONDS=600 coverage branches core take, its own SECONDS 60 covered clean
 
 demo: .venv/ready
 	$(PYTHON) -m examples.broadcast.demo
@@ -82,9 +56,28 @@ model: .venv/ready
 # Clients that the machine does not have are left out; `tools/clients` installs them.
 conformance: .venv/ready
 	PYTHONPATH=tests $(PYTHON) -m conformance
+# What finds no planted defect would find no other. What took new branches is kept in build/fuzz.
+fuzz: .venv-fuzz/ready
+	.venv-fuzz/bin/python -m pytest tests/test_fuzz.py
+	PYTHONPATH=tests .venv-fuzz/bin/python -m fuzz --seconds $(SECONDS)
+
+# Each by its own tests, but for those that another tracer runs or that interrupt anything anywhere.
+coverage: .venv/ready
+	$(MAKE) --no-print-directory covered PART=bus
+	$(MAKE) --no-print-directory covered PART=core
+
+covered: export COVERAGE_FILE = .coverage.$(PART)
+covered:
+	$(PYTHON) -m coverage run --include="src/driftline/_$(PART)/*" \
+		-m pytest tests/$(PART) -m "not untraced" -q
+	$(PYTHON) -m coverage report --fail-under=100
+
+.venv-fuzz/ready: pyproject.toml tools/pythons tools/environment
+	tools/environment "$$(tools/pythons first)" .venv-fuzz fuzz
 
 .venv/ready: pyproject.toml tools/pythons tools/environment
 	tools/environment "$$(tools/pythons first)" .venv dev
 
 clean:
 	rm -rf .venv .venvs .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build/node_modules
+	rm -rf .venv .venvs .venv-fuzz .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -14,6 +14,9 @@ from typing import Any
 
 import anyio
 
+from driftline import Subscription
+from proof.law import miscounts
+
 from .contenders import Contender
 from .loops import Loop
 
@@ -23,6 +26,17 @@ PATIENCE = 20.0
 
 class Miscount(Exception):
     """What was received is not what was published."""
+
+
+def check_counts(subscription: Subscription[Any], got: int) -> None:
+    """Raise `Miscount` if the counters of a subscription break the law.
+
+    Args:
+        subscription: Of a topic on which nothing had been published yet.
+        got: How many messages came from it.
+    """
+    for complaint in miscounts(subscription, 0, got):
+        raise Miscount(complaint)
 
 
 class Audience:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from driftline import Topic
 
-from .audience import Miscount
+from .audience import Miscount, check_counts
 from .measure import Table, Track, interleave, ratios, spread
 
 PAYLOAD = bytes(128)
@@ -73,8 +73,9 @@ def stalls(make: Callable[[], Topic[bytes]], messages: int) -> float:
     kept = 0
     while subscription.lag:
         kept += subscription.receive_nowait() is PAYLOAD
-    if not kept or kept + subscription.missed != messages:
-        raise Miscount(f"{kept} and {subscription.missed} missed are not {messages} messages")
+    check_counts(subscription, kept)
+    if not kept or subscription.position.seq != messages:
+        raise Miscount(f"{kept} messages were kept, up to {subscription.position.seq}")
     return (end - begin) / messages / 1000
 
 

@@ -6,6 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says more of the machine than of driftline.
+settings.register_profile("driftline", deadline=None)
+settings.load_profile("driftline")
 
 
 def _eager_loop() -> asyncio.AbstractEventLoop:

@@ -116,6 +116,34 @@ def test_the_miscount_is_in_the_fault() -> None:
     assert result.returncode == 0, result.stderr
 
 
+LOSING = """
+from benchmarks import limit_cost, stalled
+from driftline import Subscription, Topic
+
+receive = Subscription.receive_nowait
+Subscription.receive_nowait = lambda subscription: {receive}
+{measure}
+"""
+MEASURES = [
+    "limit_cost.stalls(lambda: Topic(limit=10), 100)",
+    "c = stalled.Limited(10); [c.publish(0) for _ in range(100)]; c.verify()",
+]
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_a_reader_that_drops_messages_breaks_the_law(measure: str) -> None:
+    dropping = LOSING.format(
+        receive="(receive(subscription), receive(subscription))[0]", measure=measure
+    )
+    result = run("-c", dropping)
+
+    assert result.returncode != 0
+    assert "Miscount: received 5 messages, but counts 10" in result.stderr
+
+    result = run("-c", LOSING.format(receive="receive(subscription)", measure=measure))
+    assert result.returncode == 0, result.stderr
+
+
 def test_an_unknown_name_is_refused() -> None:
     result = run("-m", "benchmarks", "nothing")
 

@@ -8,6 +8,10 @@ from xml.etree import ElementTree
 
 import pytest
 
+from soak.heart import Gaps
+from soak.report import tables
+from soak.run import Run
+
 ROOT = Path(__file__).parent.parent
 
 DEFECT = """
@@ -57,6 +61,11 @@ def test_a_short_soak_does_everything_and_finds_nothing(tmp_path: Path) -> None:
     root = ElementTree.parse(picture).getroot()
     assert root.tag.endswith("svg")
     assert len(root.findall(".//{*}polyline")) == 3
+
+
+def test_a_run_that_ends_before_its_first_sample_is_told_of() -> None:
+    told = tables(Run(7, (), 0), Gaps(), Gaps(), 0)
+    assert "| most that waited to be linked | 0 |" in told
 
 
 @pytest.mark.parametrize("topic", ["flood.", "epoch."])

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftline import Bus
+from driftline import Bus, Subscription
 from driftline._bus.names import check_topic_name, checked_patterns
 from driftline._bus.tree import Tree
 
@@ -116,6 +116,17 @@ def test_these_are_names_and_patterns(name: str) -> None:
 
 
 CHARACTERS = st.characters() | st.sampled_from("ab.*> \t\0\ud800é")
+NEARLY_TOO_LONG = st.builds(
+    lambda text, character, times: text + character * times,
+    st.text(CHARACTERS, max_size=3),
+    st.sampled_from("aé€\U0001f600"),
+    st.sampled_from([62, 63, 64, 84, 85, 86, 126, 127, 128, 252, 253, 254, 255, 256]),
+)
+ANY_TEXT = (
+    st.text(CHARACTERS, max_size=12)
+    | st.text(st.sampled_from("ab.*>"), max_size=8)
+    | NEARLY_TOO_LONG
+)
 
 
 def may_be_a_name(text: str) -> bool:
@@ -144,7 +155,7 @@ def may_be_a_pattern(text: str) -> bool:
     )
 
 
-@given(st.text(CHARACTERS, max_size=12) | st.text(st.sampled_from("ab.*>"), max_size=8))
+@given(ANY_TEXT)
 def test_e8_any_text_is_taken_or_refused_as_a_name_and_as_a_pattern(text: str) -> None:
     bus = Bus()
     if may_be_a_name(text):
@@ -170,6 +181,7 @@ SOME_PATTERNS = st.builds(
     st.lists(TOKENS | st.just("*"), max_size=4),
     TOKENS | st.sampled_from(["*", ">"]),
 )
+SOME_SETS = st.lists(SOME_PATTERNS, min_size=1, max_size=3)
 
 
 def matches(pattern: Sequence[str], name: Sequence[str]) -> bool:
@@ -204,25 +216,29 @@ def test_a_tree_matches_what_the_slow_reference_matches(
     assert (tree._branches, tree._tails, tree._ends) == ({}, {}, {}), "what nothing needs is kept"
 
 
-@given(st.lists(st.lists(SOME_PATTERNS, min_size=1, max_size=3), max_size=5), st.lists(SOME_NAMES))
-def test_a_bus_delivers_what_the_slow_reference_matches_once(
-    sets: list[list[str]], names: list[str]
-) -> None:
+@given(
+    st.lists(
+        SOME_NAMES.map(lambda name: ("publish", name))
+        | SOME_SETS.map(lambda patterns: ("subscribe", patterns))
+        | st.integers(0, 5).map(lambda index: ("close", index)),
+        max_size=15,
+    )
+)
+def test_a_bus_delivers_what_the_slow_reference_matches_once(steps: list[tuple[str, Any]]) -> None:
+    """Topics remember who matches them, and patterns come and go."""
     bus = Bus()
-    half = len(sets) // 2
-    readers = [(patterns, 0, bus.subscribe(*patterns)) for patterns in sets[:half]]
-    middle = len(names) // 2
-    for name in names[:middle]:
-        bus.publish(name, name)
-    readers += [(patterns, middle, bus.subscribe(*patterns)) for patterns in sets[half:]]
-    for name in names[middle:]:
-        bus.publish(name, name)
-    for patterns, start, subscription in readers:
-        expected = [
-            name
-            for name in names[start:]
-            if any(matches(pattern.split("."), name.split(".")) for pattern in patterns)
-        ]
+    readers: list[tuple[list[str], list[str], Subscription[Any]]] = []
+    for step, argument in steps:
+        if step == "publish":
+            bus.publish(argument, argument)
+            for patterns, expected, _ in readers:
+                if any(matches(pattern.split("."), argument.split(".")) for pattern in patterns):
+                    expected.append(argument)
+        elif step == "subscribe":
+            readers.append((argument, [], bus.subscribe(*argument)))
+        elif argument < len(readers):
+            readers.pop(argument)[-1].close()
+    for _, expected, subscription in readers:
         messages = subscription.messages()
         got = [next(messages) for _ in range(subscription.lag)]
         assert [message.value for message in got] == expected
@@ -241,11 +257,12 @@ def steps_to_match(patterns: Sequence[str], name: str) -> int:
         steps += event == "line"
         return trace
 
+    before = sys.gettrace()
     sys.settrace(trace)
     try:
         tree.match(name)
     finally:
-        sys.settrace(None)
+        sys.settrace(before)
     return steps
 
 

@@ -152,6 +152,17 @@ async def test_every_way_to_read_works() -> None:
     check_all(bus)
 
 
+@pytest.mark.parametrize("limit", [{"limit_seconds": 60}, {"limit_bytes": 1000}], ids=str)
+def test_p8_a_limit_in_seconds_or_bytes_has_few_milestones_in_a_stream(limit: Any) -> None:
+    bus = Bus(sizeof=len, **limit)
+    reader = bus.subscribe("*")
+    for _ in range(40):
+        bus.publish("a", "x")
+    assert 1 <= len(reader.topic._limits.milestones._marks) <= 4
+    assert ready(reader) == ["x"] * 40
+    check_all(bus)
+
+
 @pytest.mark.parametrize("limit", [1, 3, 100])
 def test_p8_a_limit_of_the_bus_bounds_its_streams_and_tells_what_was_missed(limit: int) -> None:
     bus = Bus(limit=limit)

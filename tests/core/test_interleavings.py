@@ -29,6 +29,8 @@ from proof import interleavings, seeded_trio, shuffled
 from proof.interleavings import Scenario
 from proof.law import Ledger, Published, Reader
 
+pytestmark = pytest.mark.untraced  # the explorer is a tracer itself
+
 S = TypeVar("S")
 
 PARKED = 3600.0  # seconds

@@ -606,6 +606,7 @@ async def test_p4_b3_a_thread_publishes_just_when_a_reader_is_about_to_wait(
     assert topic.published == 1
 
 
+@pytest.mark.untraced
 def test_k4_control_c_in_the_middle_of_a_publish_costs_nobody_else_a_message() -> None:
     topic = Topic[Published]("topic")
     ledger = Ledger(topic)
@@ -670,6 +671,7 @@ def control_c(handler: Callable[[], object]) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.untraced
 def test_p1_p3_k4_a_storm_of_control_c_leaves_nothing_in_the_inbox_and_nobody_in_the_turn() -> None:
     """Here one comes while the last is being dealt with. Its thread is not the only publisher."""
     topic = Topic[Published]("topic")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import string
 import weakref
 from typing import Any
 
 import anyio
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from driftline import Lagged, Position, PositionLost, Subscription, Topic
 from driftline._core import places
@@ -115,7 +118,7 @@ def test_a_position_of_another_topic_is_lost() -> None:
 def test_a_position_from_the_future_is_lost() -> None:
     topic = Topic[int](replay=5)
     topic.publish_many(range(5))
-    for seq in (6, 10**18):
+    for seq in (6, 10**18 - 1):
         with pytest.raises(PositionLost, match="ahead of the 5 so far") as lost:
             topic.subscribe(since=f"{topic._epoch}.{seq}")
         assert lost.value.missed is None
@@ -126,7 +129,8 @@ MALFORMED: list[tuple[Any, type[Exception]]] = [
     *((text, ValueError) for text in ("abcdefghi.1", "abcdefgh.-0", "abcdefgh.-01", "abcdefgh.01")),
     *((text, ValueError) for text in ("abcdefgh.1.0", "abcdefgh.1\n", " abcdefgh.1")),
     *((text, ValueError) for text in ("abcdefgh.1e3", "abcdefgh.\u0663", "abc/efgh.1")),
-    *((text, ValueError) for text in ("abcdefgh.\0", "abcdefgh." + "9" * 20, "x" * 1_000_000)),
+    *((text, ValueError) for text in ("abcdefgh.\0", "abcdefgh." + "9" * 19, "x" * 1_000_000)),
+    *((text, ValueError) for text in ("abcdefgh.-" + "9" * 19, "ABCDEFGH." + "9" * 1_000_000)),
     *((other, TypeError) for other in (b"abcdefgh.1", 1, 0, False, 1.5, ("abcdefgh", 1))),
 ]
 
@@ -141,6 +145,67 @@ def test_a_malformed_token_is_refused(token: Any, error: type[Exception]) -> Non
     assert len(str(caught.value)) < 200
     with pytest.raises(error, match="the text of a position"):
         Position.parse(token)
+    assert not topic.subscriptions()
+
+
+ALPHABET = string.ascii_letters + string.digits + "-_"
+NUMBERS = st.builds(
+    "{}{}{}".format,
+    st.sampled_from(["", "", "-", "-", "0", "+"]),
+    st.integers(0, 10) | st.sampled_from(["", 10**17, 10**18 - 1, 10**18, 2**63, 10**20]),
+    st.just("") | st.sampled_from(["", " ", ".0", "e3", "_0", "\n", "\u0663"]),
+)
+TOKENS = st.builds(
+    "{}{}{}".format,
+    st.just("kWq0-_zN") | st.text(ALPHABET, min_size=7, max_size=9) | st.text(max_size=9),
+    st.sampled_from([".", ".", ".", ""]),
+    NUMBERS,
+)
+
+
+def is_the_text_of_a_position(text: str) -> bool:
+    """Say slowly what such a text is."""
+    epoch, _, number = text.partition(".")
+    digits = number.removeprefix("-")
+    return (
+        len(epoch) == 8
+        and set(epoch) <= set(ALPHABET)
+        and set(digits) <= set(string.digits)
+        and 1 <= len(digits) <= 18
+        and number == str(int(number))
+    )
+
+
+@given(TOKENS)
+def test_any_text_is_read_as_it_is_written_or_refused(text: str) -> None:
+    if is_the_text_of_a_position(text):
+        position = Position.parse(text)
+        assert str(position) == text
+    else:
+        with pytest.raises(ValueError, match="not the text of a position"):
+            Position.parse(text)
+
+
+@given(st.integers(0, 10), st.integers(0, 10), NUMBERS)
+def test_p1_p2_any_number_goes_on_exactly_or_is_lost_or_refused(
+    published: int, replay: int, number: str
+) -> None:
+    topic = Topic[int](replay=replay)
+    topic.publish_many(range(published))
+    token = f"{topic._epoch}.{number}"
+    if not is_the_text_of_a_position(token):
+        with pytest.raises(ValueError, match="not the text of a position"):
+            topic.subscribe(since=token)
+        return
+    seq, oldest = int(number), max(0, published - replay)
+    if oldest <= seq <= published:
+        subscription = topic.subscribe(since=token)
+        topic.publish(published)
+        assert rest(subscription) == list(range(seq, published + 1))
+        return
+    with pytest.raises(PositionLost) as lost:
+        topic.subscribe(since=token)
+    assert lost.value.missed == (oldest - seq if seq < oldest else None)
     assert not topic.subscriptions()
 
 

@@ -4,6 +4,8 @@ Publishers publish through a `Ledger`, as `(publisher, number)` tuples. Readers 
 got. At the end `Ledger.check` compares what publishers were told with what readers saw, and readers
 with each other. Nothing here trusts a counter of the topic: counters are compared with the truth.
 
+Where nobody can write everything down, `miscounts` is rule 6 alone, of one subscription.
+
 The rules, in words:
 
 1. A reader gets no message twice, none that nobody published, and none whose `publish()` raised.
@@ -41,6 +43,32 @@ class LawBroken(AssertionError):
     """A history that no bus should produce."""
 
 
+def told_of(subscription: Any) -> int:
+    """Return how many messages a subscription says it did not deliver."""
+    told: int = subscription.missed + subscription.skipped
+    return told
+
+
+def miscounts(
+    subscription: Any, start: int, got: int, inherited: tuple[int, int] = (0, 0)
+) -> Iterator[str]:
+    """Say how the counters of a subscription break rule 6, if they do.
+
+    Args:
+        subscription: Who counts.
+        start: The number of its position when it had counted nothing.
+        got: How many messages it was seen to deliver since then.
+        inherited: How many of these another has delivered, whose place it took, and how many that
+            one said it did not deliver.
+    """
+    received: int = inherited[0] + subscription.received
+    if received != got:
+        yield f"received {got} messages, but counts {received}"
+    moved, told = _position(subscription) - start, inherited[1] + told_of(subscription)
+    if received + told != moved:
+        yield f"moved by {moved} messages, but received {received} and was told of {told}"
+
+
 class Reader(Generic[S]):
     """What one subscription got, in its order."""
 
@@ -63,8 +91,7 @@ class Reader(Generic[S]):
         self.seqs: list[int] = []
         self.left = False
         self.counts = _counts(subscription)
-        self.inherited = 0  # messages that another has got, whose place this one has
-        self._told_before = 0
+        self.inherited = 0, 0  # messages that another got, whose place this has, and was told of
 
     def got(self, value: Published, seq: int | None = None) -> None:
         """Write down a message, numbered as its reader believes.
@@ -87,15 +114,13 @@ class Reader(Generic[S]):
         """Say that this one goes on where another stands, and answers for the whole way."""
         self.asked, self.subscribed, self.start = other.asked, other.subscribed, other.start
         self.values, self.seqs = other.values.copy(), other.seqs.copy()
-        self.inherited = len(other.values)
-        self._told_before = other.told
+        self.inherited = len(other.values), other.told
 
     @property
     def told(self) -> int:
         """How many messages the subscription says it did not deliver."""
-        missed: int = getattr(self.subscription, "missed", 0)
-        skipped: int = getattr(self.subscription, "skipped", 0)
-        return self._told_before + missed + skipped
+        told = told_of(self.subscription) if self.counts else 0
+        return self.inherited[1] + told
 
 
 class Ledger:
@@ -184,7 +209,11 @@ class Ledger:
         yield from _wrong_turns(reader)
         yield from self._losses(reader)
         if reader.counts:
-            yield from _miscounts(reader)
+            yield from miscounts(
+                reader.subscription, reader.start, len(reader.values), reader.inherited
+            )
+            if any(later <= earlier for earlier, later in pairwise([reader.start, *reader.seqs])):
+                yield f"has sequence numbers that do not grow: {_some(reader.seqs)}"
 
     def _before(self, value: Published, reader: Reader[Any]) -> bool:
         """Whether the message was surely in the list when the reader asked to subscribe."""
@@ -221,17 +250,6 @@ def _wrong_turns(reader: Reader[Any]) -> Iterator[str]:
             yield f"got {_some([earlier])} before {_some([(publisher, number)])}"
             return
         last[publisher] = number
-
-
-def _miscounts(reader: Reader[Any]) -> Iterator[str]:
-    received: int = reader.inherited + reader.subscription.received
-    if received != len(reader.values):
-        yield f"received {len(reader.values)} messages, but counts {received}"
-    moved = _position(reader.subscription) - reader.start
-    if received + reader.told != moved:
-        yield (f"moved by {moved} messages, but received {received} and was told of {reader.told}")
-    if any(later <= earlier for earlier, later in pairwise([reader.start, *reader.seqs])):
-        yield f"has sequence numbers that do not grow: {_some(reader.seqs)}"
 
 
 def _two_names(readers: Sequence[Reader[Any]]) -> Iterator[str]:

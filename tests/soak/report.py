@@ -40,11 +40,12 @@ def tables(run: Run, idle: Gaps, counting: Gaps, counters: int) -> str:
     """Return what happened, as Markdown."""
     counts = run.counts()
     seconds = run.samples[-1].seconds if run.samples else 0.0
+    unlinked = max((sample.unlinked for sample in run.samples), default=0)
     memory = grown(run)
     happened = [
         ("seconds", f"{seconds:.0f}"),
         *((name, f"{counts[name]:,}") for name in sorted(counts)),
-        ("most that waited to be linked", f"{max(sample.unlinked for sample in run.samples):,}"),
+        ("most that waited to be linked", f"{unlinked:,}"),
         ("memory, MB an hour", f"{memory.an_hour:+.1f}"),
         ("memory, MB in all", f"{memory.in_all:+.1f}"),
     ]

@@ -10,7 +10,7 @@ from collections import defaultdict
 from typing import Any
 
 from driftline import Subscription
-from proof.law import LawBroken, Published
+from proof.law import LawBroken, Published, miscounts, told_of
 
 
 class Witness:
@@ -43,7 +43,7 @@ class Witness:
             self._last[publisher] = number
         self.received += len(values)
         self._count_cuts()
-        told = self.subscription.missed + self.subscription.skipped
+        told = told_of(self.subscription)
         if self._absent > told or (self.exact and self._absent != told):
             raise self._broken(
                 f"did not get {self._absent} messages and was told of {told}, "
@@ -52,14 +52,9 @@ class Witness:
 
     def end(self) -> None:
         """Compare the counters with what was got."""
-        subscription = self.subscription
         self._count_cuts()
-        if subscription.received != self.received:
-            raise self._broken(f"got {self.received}, but counts {subscription.received}")
-        told = subscription.missed + subscription.skipped
-        moved = subscription.position.seq - self.start
-        if self.received + told != moved:
-            raise self._broken(f"moved by {moved}, but got {self.received} and was told of {told}")
+        for complaint in miscounts(self.subscription, self.start, self.received):
+            raise self._broken(complaint)
 
     def _count_cuts(self) -> None:
         if self.subscription.missed > self._missed:

@@ -69,4 +69,4 @@ def new_epoch() -> str:
     return urlsafe_b64encode(urandom(6)).decode()
 
 
-_TOKEN: Final = re.compile(r"([A-Za-z0-9_-]{8})\.(0|-?[1-9][0-9]{0,18})")
+_TOKEN: Final = re.compile(r"([A-Za-z0-9_-]{8})\.(0|-?[1-9][0-9]{0,17})")
