@@ -604,6 +604,8 @@ async def test_p4_b3_a_thread_publishes_just_when_a_reader_is_about_to_wait(
     with anyio.fail_after(PATIENCE):
         assert await subscription.receive() == 1
     assert topic.published == 1
+    parking: Any = subscription._waiter.parking
+    assert not parking.parked
 
 
 def test_k4_control_c_in_the_middle_of_a_publish_costs_nobody_else_a_message() -> None:

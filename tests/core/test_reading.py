@@ -108,6 +108,7 @@ async def test_messages_tell_topic_number_and_time() -> None:
     times = [message.published_at for message in messages]
     assert times == sorted(times)
     assert before - 1 < times[0] < time.time() + 1
+    assert before - 1 < subscription.subscribed_at < time.time() + 1
     assert messages[0] == Message("prices", 1, times[0], "a")
 
 
