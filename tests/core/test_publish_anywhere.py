@@ -604,6 +604,8 @@ async def test_p4_b3_a_thread_publishes_just_when_a_reader_is_about_to_wait(
     with anyio.fail_after(PATIENCE):
         assert await subscription.receive() == 1
     assert topic.published == 1
+    parking: Any = subscription._waiter.parking
+    assert not parking.parked
 
 
 @pytest.mark.untraced

@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from driftline import Lagged, Message, Subscription, Topic
-from driftline._core import invariants
+from driftline._core import hold, invariants, views
 
 BOUND = 10.0
 
@@ -39,6 +39,16 @@ def test_batches_are_limited_and_a_long_backlog_comes_in_several() -> None:
     topic.close()
     assert [len(batch) for batch in small.batches(9_000)] == [9_000, 9_000, 7_000]
     assert [len(batch) for batch in large.batches()] == [10_000, 10_000, 5_000]
+
+
+def test_batches_read_with_care_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So they are read when another thread cuts or closes meanwhile."""
+    monkeypatch.setattr(views, "read", hold._read_with_care)
+    topic = Topic[int]("batches")
+    subscription = topic.subscribe()
+    topic.publish_many(range(5))
+    topic.close()
+    assert list(subscription.batches(3)) == [[0, 1, 2], [3, 4]]
 
 
 async def test_latest_passes_over_all_but_the_newest() -> None:
@@ -108,6 +118,7 @@ async def test_messages_tell_topic_number_and_time() -> None:
     times = [message.published_at for message in messages]
     assert times == sorted(times)
     assert before - 1 < times[0] < time.time() + 1
+    assert before - 1 < subscription.subscribed_at < time.time() + 1
     assert messages[0] == Message("prices", 1, times[0], "a")
 
 
