@@ -1,6 +1,32 @@
 # Every command makes the environment that it needs; all it takes is Python 3.11 or later.
 #
-.PHONY: # make demo a WebSocket server with fast and slow clients, the lag of each test tests, on preferred Python check everything that machine can check: style, types, layers, tests every bench measurements README schedules 120,000 orders tasks, or TIMES=100 as many reentry million messages published in middle publishing, way soak at once one bus for ten minutes, MINUTES=60 planted faults copy, found by are to find it mutation SAMPLE=250 small changes drawn SEED=1, how noticed model order steps bus, checker Spin, if is there removes environments what tools left behind conformance real they ask for, half an hour PYTHON := .venv/bin/python MINUTES ?= 10 TIMES 1 SAMPLE 250 SEED lint types layers types-and-tests fuzz names, patterns positions under fuzzer minute, SECONDS=600 coverage branches core take, its own SECONDS 60 covered clean
+#   make demo         a WebSocket server with fast and slow clients, and the lag of each
+#   make test         the tests, on the preferred Python
+#   make check        everything that a machine can check: style, types, layers, every Python
+#   make bench        the measurements of the README
+#   make clean        removes the environments and what tools left behind
+#
+# Proof that takes longer:
+#
+#   make schedules    120,000 orders of tasks, or TIMES=100 as many
+#   make reentry      a million messages published in the middle of publishing, in each way
+#   make soak         everything at once on one bus for ten minutes, or MINUTES=60
+#   make planted      faults planted in a copy, each found by the tests that are to find it
+#   make mutation     SAMPLE=250 small changes in a copy, drawn with SEED=1, and how many are noticed
+#   make fuzz         names, patterns and positions under a fuzzer for a minute, or SECONDS=600
+#   make coverage     the branches that the tests of the core and of the bus take, each of its own
+#   make conformance  shared frames, read by real WebSocket clients
+#   make model        every order of the steps of a small bus, by the checker Spin, if it is there
+
+PYTHON := .venv/bin/python
+MINUTES ?= 10
+SAMPLE ?= 250
+SECONDS ?= 60
+SEED ?= 1
+TIMES ?= 1
+
+.PHONY: demo test check lint types layers types-and-tests bench clean
+.PHONY: schedules reentry soak planted mutation fuzz coverage covered conformance model
 
 demo: .venv/ready
 	$(PYTHON) -m examples.broadcast.demo
@@ -50,12 +76,7 @@ mutation:
 	python=$$(tools/pythons | sort -V | tail -n 1) && \
 	tools/environment "$$python" .venvs/mutation test && \
 	PYTHONPATH=tests .venvs/mutation/bin/python -m mutation --sample $(SAMPLE) --seed $(SEED)
-# Not a part of `check`: Spin is no Python package. `apt-get install spin gcc`, or the like.
-model: .venv/ready
-	$(PYTHON) -m model
-# Clients that the machine does not have are left out; `tools/clients` installs them.
-conformance: .venv/ready
-	PYTHONPATH=tests $(PYTHON) -m conformance
+
 # What finds no planted defect would find no other. What took new branches is kept in build/fuzz.
 fuzz: .venv-fuzz/ready
 	.venv-fuzz/bin/python -m pytest tests/test_fuzz.py
@@ -72,6 +93,14 @@ covered:
 		-m pytest tests/$(PART) -m "not untraced" -q
 	$(PYTHON) -m coverage report --fail-under=100
 
+# Clients that the machine does not have are left out; `tools/clients` installs them.
+conformance: .venv/ready
+	PYTHONPATH=tests $(PYTHON) -m conformance
+
+# Not a part of `check`: Spin is no Python package. `apt-get install spin gcc`, or the like.
+model: .venv/ready
+	$(PYTHON) -m model
+
 .venv-fuzz/ready: pyproject.toml tools/pythons tools/environment
 	tools/environment "$$(tools/pythons first)" .venv-fuzz fuzz
 
@@ -79,5 +108,5 @@ covered:
 	tools/environment "$$(tools/pythons first)" .venv dev
 
 clean:
-	rm -rf .venv .venvs .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build/node_modules
-	rm -rf .venv .venvs .venv-fuzz .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venvs .venv-fuzz .coverage.* .mypy_cache .pytest_cache .ruff_cache \
+		.hypothesis .import_linter_cache build/node_modules

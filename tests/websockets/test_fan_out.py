@@ -11,6 +11,7 @@ from driftline import Topic
 from driftline._websockets.relay import fan_outs
 from driftline.websockets import relay, serve_options, statistics
 
+
 async def all_live(count: int) -> None:
     """Wait until so many clients keep up."""
     await until(
