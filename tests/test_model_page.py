@@ -12,7 +12,7 @@ from model.runs import MUTATIONS
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "driftline" / "_core"
 MODEL = (ROOT / "model" / "driftline.pml").read_text()
-PAGE = (ROOT / "docs" / "model.md").read_text()
+PAGE = (ROOT / "docs" / "explanation" / "model.md").read_text()
 # They are of the properties, and of the size of the search.
 STAND_FOR_NO_LINE = {"finish", "free_passed"}
 
