@@ -32,6 +32,7 @@ async def send_all(
 ) -> Ending:
     """Send until the client goes, or the topic ends, or the client is too slow."""
     ending: Ending = "gone"
+    failure: Exception | None = None
     backlog = Backlog(subscription, encoding.prepare, tell)
     async with anyio.create_task_group() as tasks:
 
@@ -59,7 +60,11 @@ async def send_all(
                 close = getattr(websocket, "close", None) or websocket.aclose
                 await close(CloseCode.TRY_AGAIN_LATER, "too slow")
             await _abort(websocket)
+        except Exception as error:  # out of the task group, which would put it into a group
+            failure = error
         tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
     return ending
 
 
