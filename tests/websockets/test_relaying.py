@@ -4,11 +4,11 @@ import asyncio
 from typing import Any
 
 import pytest
-from loopback import hosting, read_all, relaying_to_all, until
 from websockets.asyncio.server import ServerConnection
 
 from driftline import Lagged, Topic
-from driftline.websockets import relay, relaying, statistics
+from driftline.websockets import relaying, statistics
+from loopback import hosting, read_all, relaying_to_all, until
 
 
 async def test_cancelling_relay_leaves_the_connection_and_the_others_as_they_are() -> None:
