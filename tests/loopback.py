@@ -19,7 +19,7 @@ from driftline.websockets import relay
 TEXT, BINARY, CLOSE, PING = 0x81, 0x82, 0x88, 0x89
 COMPRESSED = 0x40
 _SMALL = 4096  # bytes that the kernel takes for a client before it reads them
-_HANGS = 10  # seconds
+_HANGS = 20  # seconds
 
 Handler = Callable[[ServerConnection], Awaitable[Any]]
 
@@ -47,7 +47,8 @@ class Host:
         self, path: str = "", **options: Any
     ) -> AbstractAsyncContextManager[ClientConnection]:
         """Connect a client of websockets, for which the kernel takes little before it reads."""
-        return connect(f"ws://127.0.0.1/{path}", sock=_connected(self.port), **options)
+        scheme = "wss" if "ssl" in options else "ws"
+        return connect(f"{scheme}://127.0.0.1/{path}", sock=_connected(self.port), **options)
 
     @asynccontextmanager
     async def raw_client(self, offer: str | None = None) -> AsyncIterator[RawClient]:

@@ -5,11 +5,11 @@ from contextlib import AsyncExitStack
 from random import Random
 
 import pytest
-from loopback import hosting, read_all, relaying_to_all, until
 
 from driftline import Topic
 from driftline._websockets.relay import fan_outs
 from driftline.websockets import relay, serve_options, statistics
+from loopback import hosting, read_all, relaying_to_all, until
 
 
 async def all_live(count: int) -> None:

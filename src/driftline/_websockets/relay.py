@@ -139,23 +139,36 @@ async def relaying(
             await publish_from(websocket, room)
 
     At the end of the block it stops. When the topic ends, or the client is too slow, the connection
-    is closed, so that a block that reads from it ends.
+    is closed, so that a block that reads from it ends. What `relay` raises cancels the block, and
+    is raised; what the block raises is, too, and neither comes in an exception group.
 
     Args:
         source: as for `relay`, like the rest.
         websocket: likewise.
         options: likewise.
     """
+    failure: Exception | None = None
     async with anyio.create_task_group() as tasks:
 
         async def run() -> None:
-            await relay(source, websocket, **options)
-            close = getattr(websocket, "close", None) or websocket.aclose
-            await close()
+            nonlocal failure
+            try:
+                await relay(source, websocket, **options)
+            except Exception as error:
+                failure = error
+                tasks.cancel_scope.cancel()
+            else:
+                close = getattr(websocket, "close", None) or websocket.aclose
+                await close()
 
         tasks.start_soon(run)
-        yield
+        try:
+            yield
+        except Exception as error:
+            failure = error
         tasks.cancel_scope.cancel()
+    if failure is not None:  # not in the task group, which would put it into a group
+        raise failure
 
 
 @contextmanager
@@ -179,7 +192,10 @@ def _subscribed(
 
 
 def _address(websocket: Any) -> str:
-    address = websocket.remote_address
+    try:
+        address = websocket.remote_address
+    except OSError:  # the client has left
+        address = None
     if isinstance(address, tuple) and len(address) > 1:
         host = f"[{address[0]}]" if ":" in address[0] else address[0]
         return f"{host}:{address[1]}"

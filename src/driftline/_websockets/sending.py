@@ -99,6 +99,7 @@ def send_all_blocking(
         return "too slow" if monotonic() - begin >= patience else "gone"
     except SlowConsumer:
         if closes:
+            websocket.close_timeout = _GRACE
             websocket.close(CloseCode.TRY_AGAIN_LATER, "too slow")
         return "too slow"
     return "gone"
@@ -131,4 +132,5 @@ def _bound_sending(connected: socket.socket, seconds: float) -> None:
     if sys.platform != "win32":
         whole, rest = divmod(seconds, 1)
         interval = struct.pack("ll", int(whole), int(rest * 1e6))
-        connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, interval)
+        with suppress(OSError):  # the client has left
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, interval)
