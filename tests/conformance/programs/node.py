@@ -42,8 +42,9 @@ def _options(offer: Offer | None) -> dict[str, Any]:
         return {"perMessageDeflate": False}
     return {
         "perMessageDeflate": {
-            "serverNoContextTakeover": offer.server_no_context_takeover,
-            "clientNoContextTakeover": offer.client_no_context_takeover,
+            # False would not leave it to the server, but refuse it.
+            "serverNoContextTakeover": offer.server_no_context_takeover or None,
+            "clientNoContextTakeover": offer.client_no_context_takeover or None,
             "serverMaxWindowBits": offer.server_max_window_bits,
             "threshold": 0,
         }
