@@ -155,7 +155,7 @@ def cost_table(case: Case, results: Costs, rounds: int) -> Table:
             "been written to; the time ends when the kernel has taken everything.",
             f"Contenders take turns on the same connections, shuffled in each of {rounds} rounds; "
             "median and [lowest-highest].",
-            f"{installed('websockets')}, on the loopback.",
+            f"{installed('websockets')}, on the loopback. Clients delay acknowledgements.",
         ],
         [
             "loop",
@@ -179,6 +179,7 @@ def cheaper(values: Mapping[str, list[float]], name: str, rival: str = BROADCAST
 def overload(loops: Sequence[str], size: Size, track: Track) -> Table:
     """Measure what becomes of a rate that is too high for `broadcast()`."""
     names = [BROADCAST, DRIFTLINE]
+    clients = possible(size.middle, [PLAIN])
     rows: list[list[str]] = []
     samples: dict[str, object] = {}
     for loop in track(loops, "ws, overload"):
@@ -187,7 +188,7 @@ def overload(loops: Sequence[str], size: Size, track: Track) -> Table:
         ]
         arguments = {"kind": PLAIN, "size": KIBIBYTE, "rate": RATE, "seconds": size.seconds}
         measures = [("overload", {"name": name, **arguments}) for name in turns]
-        server = Server(loop, [PLAIN], possible(size.middle, [PLAIN]), 0, measures)
+        server = Server(loop, [PLAIN], clients, 0, measures)
         found = [Overloaded(*each) for each in server.run()]
         for name in names:
             here = [each for turn, each in zip(turns, found, strict=True) if turn == name]
@@ -201,7 +202,7 @@ def overload(loops: Sequence[str], size: Size, track: Track) -> Table:
                 f"{RATE:,} a second, 50 ms" if name == DRIFTLINE else "-",
             ])  # fmt: skip
     return Table(
-        f"{RATE:,} messages a second of 1 KiB for {size.middle:,} clients",
+        f"{RATE:,} messages a second of 1 KiB for {clients:,} clients",
         [
             f"Published when they are due, or as soon as it can be, for {size.seconds:g} s; "
             "what is not published by then is left.",
