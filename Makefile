@@ -54,8 +54,10 @@ types-and-tests: .venv/ready
 	tools/pythons | xargs -I PYTHON tools/test-on PYTHON --version
 	tools/jobs | xargs -P 2 -L 1 env
 
+# Tables and samples are kept in build/benchmarks.json, plots beside it.
 bench: .venv/ready
-	$(PYTHON) -m benchmarks
+	mkdir -p build
+	$(PYTHON) -m benchmarks --json build/benchmarks.json --plots build
 
 # They run in two processes. In `check` this is on the first Python only.
 schedules: .venv/ready

@@ -1,11 +1,11 @@
-"""Run the benchmarks: `python -m benchmarks [NAME ...] [--quick] [--json FILE] [--pythons ...]`."""
+"""Run the benchmarks: `python -m benchmarks [NAME ...] [--quick] [--json FILE] [...]`."""
 
 import argparse
 import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from . import (
     publish_cost,
     stalled,
     thread_latency,
+    ws,
 )
 from .measure import ROOT, Table, Track, machine
 
@@ -37,7 +38,10 @@ BENCHMARKS = {
     "limit_cost": limit_cost,
     "stalled": stalled,
     "letting_go": letting_go,
+    "ws": ws,
 }
+
+PLOTS: dict[str, Callable[[Sequence[Table]], str]] = {"ws": ws.plot}
 
 
 def plain_track(steps: Sequence[T], description: str) -> Iterable[T]:
@@ -70,8 +74,8 @@ def other_pythons() -> list[str]:
     return [str(python) for python in found if python.parent.parent != Path(sys.prefix)]
 
 
-def run_here(names: Sequence[str], quick: bool) -> dict[str, Any]:
-    """Run the benchmarks in this interpreter, print their tables and return them."""
+def run_here(names: Sequence[str], quick: bool, plots: Path | None) -> dict[str, Any]:
+    """Run the benchmarks in this interpreter, print their tables, draw them and return them."""
     track = progress()
     done: dict[str, list[Table]] = {}
     for name in names:
@@ -79,6 +83,9 @@ def run_here(names: Sequence[str], quick: bool) -> dict[str, Any]:
         done[name] = benchmark.tables(track, quick)
         for table in done[name]:
             print(table.markdown(), flush=True)
+        if plots and name in PLOTS:
+            plots.mkdir(parents=True, exist_ok=True)
+            Path(plots, f"{name}.svg").write_text(PLOTS[name](done[name]), encoding="utf-8")
     return {
         "machine": machine(),
         "quick": quick,
@@ -101,8 +108,11 @@ def main() -> int:
     """Read the command line and run what it asks for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}")
-    parser.add_argument("--quick", action="store_true", help="a small version, some 90 seconds")
+    parser.add_argument("--quick", action="store_true", help="a small version, some two minutes")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write tables and samples there")
+    parser.add_argument(
+        "--plots", type=Path, metavar="FOLDER", help=f"draw {', '.join(PLOTS)} as SVG there"
+    )
     parser.add_argument(
         "--pythons",
         nargs="*",
@@ -116,7 +126,7 @@ def main() -> int:
     names = options.names or list(BENCHMARKS)
     pythons = [] if options.pythons is None else options.pythons or other_pythons()
 
-    runs = [run_here(names, options.quick)]
+    runs = [run_here(names, options.quick, options.plots)]
     for python in pythons:
         runs += run_in(python, names, options.quick)
     if options.json:

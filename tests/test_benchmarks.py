@@ -4,10 +4,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
+PLOTS = {"ws"}
 
 FAULTY = """
 from benchmarks import audience, deliveries, loops
@@ -23,6 +25,26 @@ class Faulty(AsyncioQueues[int]):
             {fault}
 
 loops.ASYNCIO.run(deliveries.turn, loops.ASYNCIO, Faulty, deliveries.Size(3, 10, 1, 1))
+"""
+
+FAULTY_WEBSOCKETS = """
+from benchmarks import ws_server
+from benchmarks.loops import ASYNCIO
+from benchmarks.ws_contenders import BROADCAST, MAKE, Broadcast, broadcast
+
+ws_server.PATIENCE = 0.3
+
+class Faulty(Broadcast):
+    def publish(self, message: str) -> None:
+        if '"number":2,' in message:
+            {fault}
+        super().publish(message)
+
+MAKE[BROADCAST] = Faulty
+kinds = {{BROADCAST: ws_server.PLAIN}}
+arguments = {{"kinds": kinds, "size": 100, "burst": 1, "ticks": 5, "rounds": 1}}
+server = ws_server.Server("asyncio", [ws_server.PLAIN], 7, 0, [("cost", arguments)])
+ASYNCIO.run(server.measure)
 """
 
 
@@ -74,14 +96,27 @@ def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
             "Largest gap of a 1 ms heartbeat while 200,000 pending messages are let go",
             ["asyncio | nothing (control)", "trio    | nothing (control)"],
         ),
+        (
+            "ws",
+            "Microseconds of the server for one delivered message: ten messages in a tick, deflate",
+            [
+                "asyncio | 20      | broadcast()",
+                "uvloop  | 20      | broadcast()",
+                "        |         | PubSub and send()",
+                "        |         | driftline relay, without serve_options()",
+                "        |         | driftline relay",
+                "        |         | floor: transport.write()",
+            ],
+        ),
     ],
 )
 def test_a_benchmark_prints_its_table(
     name: str, title: str, contenders: list[str], tmp_path: Path
 ) -> None:
     report = tmp_path / "report.json"
+    options = ["--json", str(report), "--plots", str(tmp_path)]
 
-    result = run("-m", "benchmarks", "--quick", name, "--json", str(report))
+    result = run("-m", "benchmarks", "--quick", name, *options)
 
     assert result.returncode == 0, result.stderr
     _, found, text = result.stdout.partition(f"## {title}\n")
@@ -92,6 +127,9 @@ def test_a_benchmark_prints_its_table(
     assert "- Machine: " in notes
     [measured] = json.loads(report.read_text(encoding="utf-8"))
     assert title in [table["title"] for table in measured["benchmarks"][name]]
+    for plot in tmp_path.glob("*.svg"):
+        assert ElementTree.parse(plot).getroot().tag.endswith("svg")
+    assert [plot.stem for plot in tmp_path.glob("*.svg")] == [name] * (name in PLOTS)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +146,32 @@ def test_a_miscount_is_caught(fault: str) -> None:
 
     assert result.returncode != 0
     assert "Miscount: 1 of 3 readers did not receive exactly" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("fault", "found"),
+    [
+        pytest.param(
+            "broadcast([*self.connections[:1], *self.connections[2:]], message); return",
+            "bytes, not",
+            id="lost",
+        ),
+        pytest.param("broadcast(self.connections[2:3], message)", "bytes, not", id="twice"),
+        pytest.param("message = message.upper()", "another message", id="another"),
+    ],
+)
+def test_a_miscount_of_websocket_clients_is_caught(fault: str, found: str) -> None:
+    result = run("-c", FAULTY_WEBSOCKETS.format(fault=fault))
+
+    assert result.returncode != 0
+    assert "Miscount: no compression: " in result.stderr
+    assert found in result.stderr
+
+
+def test_the_miscount_of_websocket_clients_is_in_the_fault() -> None:
+    result = run("-c", FAULTY_WEBSOCKETS.format(fault="pass"))
+
+    assert result.returncode == 0, result.stderr
 
 
 def test_the_miscount_is_in_the_fault() -> None:

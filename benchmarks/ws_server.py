@@ -1,0 +1,318 @@
+"""A WebSocket server in a process of its own, and what it takes to reach all of its clients.
+
+It starts the process of its clients, lets contenders take turns on the same connections, and
+believes nothing before the clients have said that they received exactly what was published.
+"""
+
+import asyncio
+import gc
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from random import Random
+from time import monotonic, process_time
+from typing import Any, NamedTuple
+
+from websockets.asyncio.server import ServerConnection, serve
+
+from driftline.websockets import serve_options
+
+from .audience import Miscount
+from .descriptors import raise_limit
+from .loops import ASYNCIO, UVLOOP
+from .measure import ROOT, percentile
+from .memory import resident
+from .ws_clients import Answer, Group, Question
+from .ws_contenders import MAKE, Connections, WebSocketContender
+from .ws_messages import messages
+
+PLAIN = "no compression"
+STOCK = "permessage-deflate as serve() negotiates it"
+SHARED = "permessage-deflate of serve_options()"
+KINDS: dict[str, dict[str, Any]] = {
+    PLAIN: {"compression": None},
+    STOCK: {},
+    SHARED: serve_options(),
+}
+
+a_moment = partial(asyncio.sleep, 0.001)
+HEAD_START = 0.001
+"""Seconds for which one who is late publishes without letting the event loop turn."""
+PATIENCE = 20.0
+"""Seconds without one byte after which the clients take the missing ones for lost."""
+LOOK = 0.1
+"""Seconds between two looks at memory."""
+
+
+class WebSocketAudience:
+    """The connections of all kinds, and the process at their other ends."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.connections: dict[str, list[ServerConnection]] = {}
+        self.published = 0
+
+    async def answer(self) -> Any:
+        """Return what the clients say next."""
+        assert self.process.stdout is not None
+        return json.loads(await self.process.stdout.readline() or b'"gone"')
+
+    async def verify(self, kind: str, how_many: int, size: int) -> Answer:
+        """Raise `Miscount` unless exactly the next so many messages have come to all of a kind."""
+        group = list(self.connections).index(kind)
+        question = Question(group, self.published, how_many, size, PATIENCE)
+        self.published += how_many
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(question).encode() + b"\n")
+        answer = await self.answer()
+        if answer == "gone" or Answer(*answer).wrong:
+            raise Miscount(f"{kind}: {answer if answer == 'gone' else Answer(*answer).wrong}")
+        return Answer(*answer)
+
+
+@asynccontextmanager
+async def websocket_audience(
+    kinds: Sequence[str], clients: int, stalled: int
+) -> AsyncIterator[WebSocketAudience]:
+    """Serve so many clients of each kind, in a process that is started for it."""
+    async with AsyncExitStack() as stack:
+        connections: dict[str, list[ServerConnection]] = {kind: [] for kind in kinds}
+        groups = []
+        for kind in kinds:
+
+            async def handle(connection: ServerConnection, kind: str = kind) -> None:
+                connections[kind].append(connection)
+                await connection.wait_closed()
+
+            server = await stack.enter_async_context(
+                serve(handle, "127.0.0.1", 0, ping_interval=None, **KINDS[kind])
+            )
+            [listening] = server.sockets
+            groups.append(Group(listening.getsockname()[1], clients, stalled))
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "benchmarks.ws_clients", json.dumps(groups)),
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            limit=1 << 28,
+        )
+        try:
+            audience = WebSocketAudience(process)
+            audience.connections = connections
+            if await audience.answer() != "connected":
+                raise Miscount(f"{clients} clients could not connect")
+            while any(len(each) < clients for each in connections.values()):
+                await ASYNCIO.checkpoint()
+            gc.collect()
+            gc.freeze()  # so that no turn has to go through all connections
+            yield audience
+        finally:
+            assert process.stdin is not None
+            process.stdin.close()
+            await process.wait()
+
+
+async def deliver(contender: WebSocketContender, tick: Sequence[Any]) -> None:
+    """Publish in one tick, and let the loop turn until all connections have been written to."""
+    for message in tick:
+        contender.publish(message)
+    while not contender.complete():
+        await ASYNCIO.checkpoint()
+    await ASYNCIO.checkpoint()  # uvloop writes at the end of a turn
+
+
+def unsent(connections: Connections) -> int:
+    """Return how many bytes were written that the kernel has not taken."""
+    return sum(connection.transport.get_write_buffer_size() for connection in connections)
+
+
+async def drained(connections: Connections) -> None:
+    """Wait until the kernel has taken everything."""
+    while unsent(connections):
+        await a_moment()
+
+
+async def turn(
+    audience: WebSocketAudience, name: str, kind: str, size: int, burst: int, ticks: int
+) -> float:
+    """Return the microseconds of processor time for each delivered message."""
+    connections = audience.connections[kind]
+    contender = MAKE[name](connections)
+    await ASYNCIO.checkpoint()  # in which tasks start
+    how_many = burst * (ticks + 1)
+    prepared = [
+        contender.prepare(message) for message in messages(audience.published, how_many, size)
+    ]
+    pieces = [prepared[start : start + burst] for start in range(0, how_many, burst)]
+    await deliver(contender, pieces[0])
+    await drained(connections)
+    gc.collect()
+    begin = process_time()
+    for piece in pieces[1:]:
+        await deliver(contender, piece)
+    await drained(connections)
+    taken = process_time() - begin
+    await audience.verify(kind, how_many, size)
+    await contender.stop()
+    return taken / (burst * ticks * len(connections)) * 1e6
+
+
+async def cost(
+    audience: WebSocketAudience,
+    kinds: Mapping[str, str],
+    size: int,
+    burst: int,
+    ticks: int,
+    rounds: int,
+) -> dict[str, list[float]]:
+    """Return the cost of a delivery for each contender, round by round, in shuffled order."""
+    results: dict[str, list[float]] = {name: [] for name in kinds}
+    shuffled = Random(size)
+    for _ in range(rounds):
+        for name in shuffled.sample(list(kinds), len(kinds)):
+            results[name].append(await turn(audience, name, kinds[name], size, burst, ticks))
+    return results
+
+
+async def offer(
+    contender: WebSocketContender, prepared: Sequence[Any], rate: float, start: float
+) -> int:
+    """Publish each message when it is due, or as soon as it can be; return how many were.
+
+    It gives up when all should have been published.
+    """
+    published = 0
+    turned = start
+    while published < len(prepared):
+        now = monotonic()
+        due = start + published / rate
+        if now >= start + len(prepared) / rate:
+            break
+        if now < due or now - turned > HEAD_START:
+            await asyncio.sleep(max(0, due - now))
+            turned = monotonic()
+        else:
+            contender.publish(prepared[published])
+            published += 1
+    return published
+
+
+class Overloaded(NamedTuple):
+    """What became of a rate that was offered."""
+
+    achieved: float
+    """Messages a second, until the last one came."""
+    lateness: dict[str, float]
+    """Seconds from when a message was due until it was received, by percentile."""
+    processor: float
+    """The share of one processor."""
+
+
+async def overload(
+    audience: WebSocketAudience, name: str, kind: str, size: int, rate: int, seconds: float
+) -> Overloaded:
+    """Offer so many messages a second, and see when they come."""
+    connections = audience.connections[kind]
+    contender = MAKE[name](connections)
+    await ASYNCIO.checkpoint()
+    how_many = int(rate * seconds)
+    prepared = [
+        contender.prepare(message) for message in messages(audience.published, how_many, size)
+    ]
+    gc.collect()
+    start, begin = monotonic(), process_time()
+    published = await offer(contender, prepared, rate, start)
+    while not contender.complete():
+        await ASYNCIO.checkpoint()
+    await drained(connections)
+    processor = (process_time() - begin) / (monotonic() - start)
+    answer = await audience.verify(kind, published, size)
+    await contender.stop()
+    late = [
+        arrival - start - number / rate
+        for arrivals in answer.arrivals
+        for number, arrival in enumerate(arrivals)
+    ]
+    last = max(arrivals[-1] for arrivals in answer.arrivals)
+    return Overloaded(
+        published / (last - start),
+        {str(each): percentile(late, each) for each in (50, 99)},
+        processor,
+    )
+
+
+class Held(NamedTuple):
+    """The most bytes at any time because of those who do not read."""
+
+    unsent: int
+    resident: int
+    """More than before."""
+
+
+async def stalled(
+    audience: WebSocketAudience, name: str, kind: str, size: int, rate: int, seconds: float
+) -> Held:
+    """Offer so many messages a second, of which some clients read none, and look at memory."""
+    connections = audience.connections[kind]
+    contender = MAKE[name](connections)
+    await ASYNCIO.checkpoint()
+    how_many = int(rate * seconds)
+    prepared = [
+        contender.prepare(message) for message in messages(audience.published, how_many, size)
+    ]
+    gc.collect()
+    before = resident()
+    looks: list[Held] = []
+
+    async def look() -> None:
+        while True:
+            looks.append(Held(unsent(connections), resident() - before))
+            await asyncio.sleep(LOOK)
+
+    looking = asyncio.create_task(look())
+    published = await offer(contender, prepared, rate, monotonic())
+    await asyncio.sleep(2 * LOOK)
+    looking.cancel()
+    await audience.verify(kind, published, size)
+    return Held(*map(max, zip(*looks, strict=True)))
+
+
+MEASURES: dict[str, Callable[..., Awaitable[Any]]] = {
+    "cost": cost,
+    "overload": overload,
+    "stalled": stalled,
+}
+
+
+class Server(NamedTuple):
+    """What a process does: whom it serves, and what it measures, with which arguments."""
+
+    loop: str
+    kinds: list[str]
+    clients: int
+    stalled: int
+    measures: list[tuple[str, dict[str, Any]]]
+
+    def run(self) -> list[Any]:
+        """Measure in a fresh process."""
+        command = [sys.executable, "-m", __name__, json.dumps(self)]
+        result = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+        found: list[Any] = json.loads(result.stdout)
+        return found
+
+    async def measure(self) -> list[Any]:
+        """Measure here."""
+        async with websocket_audience(self.kinds, self.clients, self.stalled) as audience:
+            return [
+                await MEASURES[name](audience, **arguments) for name, arguments in self.measures
+            ]
+
+
+if __name__ == "__main__":
+    raise_limit()
+    server = Server(*json.loads(sys.argv[1]))
+    [loop] = [each for each in (ASYNCIO, UVLOOP) if each.name == server.loop]
+    print(json.dumps(loop.run(server.measure)))
