@@ -69,4 +69,6 @@ def new_epoch() -> str:
     return urlsafe_b64encode(urandom(6)).decode()
 
 
-_TOKEN: Final = re.compile(r"([A-Za-z0-9_-]{8})\.(0|-?[1-9][0-9]{0,17})")
+DIGITS: Final = 19
+"""What the number of a position has at most; more than any topic can have published."""
+_TOKEN: Final = re.compile(rf"([A-Za-z0-9_-]{{8}})\.(0|-?[1-9][0-9]{{0,{DIGITS - 1}}})")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from math import inf
-from sys import maxsize
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from weakref import ref
@@ -12,7 +11,7 @@ from driftline._core.checks import check_name, checked_choice, checked_count, ch
 from driftline._core.errors import PositionLost
 from driftline._core.hold import Hold
 from driftline._core.link import Link
-from driftline._core.message import Position
+from driftline._core.message import DIGITS, Position
 from driftline._core.subscription import Subscription
 from driftline._core.tolerance import ON_LAG, OnLag, Tolerance
 from driftline._core.visible import VisibleTopic
@@ -139,7 +138,7 @@ class Subscribable(VisibleTopic[T]):
 
 
 def _place_of(position: Position, topic: Topic[Any]) -> tuple[Hold, int]:
-    checked_count("since.seq", position.seq, least=-maxsize)
+    checked_count("since.seq", position.seq, least=-(10**DIGITS))
     # It is found if the topic replays it, if a place was parked there or before, or if nothing was
     # published since.
     if position.epoch != topic._epoch:
