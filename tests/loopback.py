@@ -188,7 +188,7 @@ async def read_all(websocket: ClientConnection) -> list[str | bytes]:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Let everybody else go on until something holds."""
-    while not condition():
+    while not condition():  # noqa: ASYNC110 - there is no event for it
         await asyncio.sleep(0)
 
 

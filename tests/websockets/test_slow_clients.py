@@ -60,7 +60,7 @@ async def is_cut_off(client: RawClient, connection: ServerConnection) -> None:
 async def test_f1_who_never_reads_is_cut_off_within_its_limits(limits: dict[str, Any]) -> None:
     """It is noticed although nothing more is published, and another client gets everything."""
     topic: Topic[str] = Topic("news", sizeof=len)
-    async with relaying_to_all(topic, server=NO_PINGS, **limits) as host:
+    async with relaying_to_all(topic, server=NO_PINGS, **limits) as host:  # noqa: SIM117
         async with host.client(max_queue=None) as good, a_stalled_client(host) as (bad, _):
             connection = await host.arrived.get()
             for _ in range(ENOUGH):
@@ -92,7 +92,7 @@ async def test_f1_what_is_kept_for_those_who_never_read_is_bounded() -> None:
 async def test_f1_who_reads_slowly_is_not_cut_off() -> None:
     """It has taken something within its patience, each time."""
     topic: Topic[str] = Topic("news")
-    async with relaying_to_all(topic, server=NO_PINGS, patience=PATIENCE) as host:
+    async with relaying_to_all(topic, server=NO_PINGS, patience=PATIENCE) as host:  # noqa: SIM117
         async with a_stalled_client(host) as (client, _):
             loop = asyncio.get_running_loop()
             for _ in range(ENOUGH):
@@ -108,7 +108,7 @@ async def test_f1_who_reads_slowly_is_not_cut_off() -> None:
 async def test_f2_who_never_reads_is_cut_off_while_its_connection_is_being_closed() -> None:
     """websockets itself would wait for it as long as it takes."""
     topic: Topic[str] = Topic("news")
-    async with relaying_to_all(topic, server=NO_PINGS, patience=PATIENCE) as host:
+    async with relaying_to_all(topic, server=NO_PINGS, patience=PATIENCE) as host:  # noqa: SIM117
         async with a_stalled_client(host) as (bad, connection):
             for _ in range(ENOUGH):
                 topic.publish(LARGE)
@@ -121,7 +121,7 @@ async def test_f2_who_never_reads_is_cut_off_while_its_connection_is_being_close
 async def test_f2_who_never_reads_is_cut_off_when_the_topic_has_ended() -> None:
     """There is no end for it, because it has not got everything."""
     topic: Topic[str] = Topic("news")
-    async with relaying_to_all(topic, server=NO_PINGS, patience=PATIENCE) as host:
+    async with relaying_to_all(topic, server=NO_PINGS, patience=PATIENCE) as host:  # noqa: SIM117
         async with a_stalled_client(host) as (bad, connection):
             for _ in range(ENOUGH):
                 topic.publish(LARGE)
@@ -155,7 +155,7 @@ async def test_f2_who_never_reads_is_cut_off_after_the_handler_returned() -> Non
 async def test_f3_a_peer_that_vanished_is_found_by_pings() -> None:
     """Nothing is published, and no answer comes."""
     pings = {"ping_interval": PATIENCE, "ping_timeout": PATIENCE, "close_timeout": PATIENCE}
-    async with relaying_to_all(Topic("news"), server=pings, patience=FOREVER) as host:
+    async with relaying_to_all(Topic("news"), server=pings, patience=FOREVER) as host:  # noqa: SIM117
         async with a_stalled_client(host) as (bad, connection):
             assert await host.endings.get() == "gone"
             await is_cut_off(bad, connection)
@@ -165,7 +165,7 @@ async def test_f3_a_peer_that_vanished_is_found_by_what_it_does_not_take() -> No
     """Pings do not find it: they wait behind what is unsent."""
     topic: Topic[str] = Topic("news")
     pings = {"ping_interval": PATIENCE / 4, "ping_timeout": PATIENCE / 4}
-    async with relaying_to_all(topic, server=pings, patience=PATIENCE) as host:
+    async with relaying_to_all(topic, server=pings, patience=PATIENCE) as host:  # noqa: SIM117
         async with a_stalled_client(host) as (bad, connection):
             topic.publish(LARGE * ENOUGH)
             assert await host.endings.get() == "too slow"
