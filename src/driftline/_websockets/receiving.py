@@ -62,7 +62,8 @@ async def publish_from(
         if allowance is not None:
             # Not a mere sleep: what was read ahead would keep this busy long after the client left.
             with anyio.move_on_after(allowance.spend()):
-                return await websocket.wait_closed()
+                await websocket.wait_closed()
+                return
 
 
 class _Allowance:
