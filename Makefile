@@ -25,7 +25,7 @@ SECONDS ?= 60
 SEED ?= 1
 TIMES ?= 1
 
-.PHONY: demo test check lint types layers types-and-tests oldest bench clean
+.PHONY: demo test check lint types layers types-and-tests bench clean
 .PHONY: schedules reentry soak planted mutation fuzz coverage covered conformance model
 
 demo: .venv/ready
@@ -34,7 +34,7 @@ demo: .venv/ready
 test: .venv/ready
 	$(PYTHON) -m pytest
 
-check: lint layers types-and-tests oldest
+check: lint layers types-and-tests
 
 lint: .venv/ready
 	$(PYTHON) -m ruff check .
@@ -55,10 +55,6 @@ types-and-tests: .venv/ready
 	tools/jobs | xargs -P 2 -L 1 env
 
 # Tables and samples are kept in build/benchmarks.json, plots beside it.
-# The newest websockets is what all other environments have.
-oldest:
-	tools/test-on-oldest
-
 bench: .venv/ready
 	mkdir -p build
 	$(PYTHON) -m benchmarks --json build/benchmarks.json --plots build

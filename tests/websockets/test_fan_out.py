@@ -78,7 +78,10 @@ async def test_who_comes_within_the_window_gets_what_came_after_it_and_nothing_t
     async with (
         hosting(
             lambda websocket: relay(
-                topic, websocket, window=0.2, replay=int(websocket.request.path[1:])  # type: ignore[union-attr]
+                topic,
+                websocket,
+                window=0.2,
+                replay=int(websocket.request.path[1:]),  # type: ignore[union-attr]
             )
         ) as host,
         host.client("0") as first,

@@ -137,6 +137,7 @@ class Client:
                     await self._something_changes()
             if self._is_too_far_behind():
                 self._write_some(1)  # which is refused
+        self._patience.end()
 
     async def _something_changes(self) -> None:
         if self.connection.paused:

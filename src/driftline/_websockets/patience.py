@@ -10,12 +10,16 @@ import asyncio
 from typing import Final
 
 from websockets.asyncio.connection import Connection
+from websockets.protocol import State
 
 _LOOKS: Final = 8  # in the time after which a connection is cut off
 
 
 class Patience:
-    """Aborts a connection that has not taken anything for so many seconds."""
+    """Aborts a connection that has not taken anything for so many seconds.
+
+    It looks at what is unsent, so it must not look on while more is written: `end` comes before.
+    """
 
     def __init__(self, connection: Connection, seconds: float) -> None:
         self.over = False
@@ -26,17 +30,23 @@ class Patience:
         self._since = 0.0
 
     def begin(self) -> None:
-        """Look from now on, until everything is sent or the connection is gone."""
+        """Look from now on, until the connection takes what it gets, or is gone."""
         if self._timer is None:
             self._unsent = unsent(self._connection)
             self._since = self._connection.loop.time()
             self._look()
 
+    def end(self) -> None:
+        """Look no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     def _look(self) -> None:
         self._timer = None
         connection = self._connection
         now, left = connection.loop.time(), unsent(connection)
-        if not left:
+        if not left or (not connection.paused and connection.protocol.state is State.OPEN):
             return
         if left < self._unsent:
             self._since = now
