@@ -14,6 +14,8 @@ import pytest
 import driftline
 from driftline import OnLag
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).parents[1]
 CORE = ROOT / "src" / "driftline" / "_core"
 STREAM = ["link", "topic", "subscription"]

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import pytest
 
+pytestmark = pytest.mark.once
+
 TESTS = Path(__file__).parent
 PACKAGE = TESTS.parent / "src" / "driftline"
 GROUPS = {"A": 9, "B": 13, "C": 12, "D": 11, "E": 12, "F": 12, "G": 9}

@@ -22,6 +22,8 @@ from conformance.steps import STEPS
 from driftline._websockets import client
 from driftline.websockets import Compression, PreparedMessage, SharedDeflate
 
+pytestmark = pytest.mark.once
+
 WEBSOCKETS = PROGRAMS[0]
 SOME = (*ALL[::5], NONE)
 """Each window but one, and each takeover."""

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import pytest
 from model.runs import MUTATIONS
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "driftline" / "_core"
 MODEL = (ROOT / "model" / "driftline.pml").read_text()

@@ -4,6 +4,8 @@ import pytest
 from model.runs import Run
 from model.spin import read
 
+pytestmark = pytest.mark.once
+
 HOLDS = """
 State-vector 104 byte, depth reached 217, errors: 0
   7287754 states, stored

@@ -20,6 +20,8 @@ from mutation.equivalent import read_equivalents
 from planted.fault import Fault, read_faults
 from planted.trial import PACKAGE, ROOT
 
+pytestmark = pytest.mark.once
+
 TESTS = Path(__file__).parent
 FAULTS = read_faults()
 

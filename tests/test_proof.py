@@ -34,6 +34,8 @@ from proof import (
 from proof.documented_list import DocumentedList, InboxList, LockedList, PlainFuture
 from proof.law import LawBroken, Ledger, Published, Reader
 
+pytestmark = pytest.mark.once
+
 HERE = [sys.modules[__name__], documented_list]
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from reentry.ways import WAYS
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).parent.parent
 ALIKE = {"finalizers-10", "finalizers-30", "finalizers-100"}
 

@@ -19,6 +19,8 @@ from schedules.__main__ import main
 from schedules.batch import LOOPS, Batch, run
 from schedules.scenarios import SCENARIOS
 
+pytestmark = pytest.mark.once
+
 Plant = Callable[[pytest.MonkeyPatch], None]
 
 

@@ -12,6 +12,8 @@ from soak.heart import Gaps
 from soak.report import tables
 from soak.run import Run
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).parent.parent
 
 DEFECT = """

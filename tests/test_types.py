@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.once
+
 SHOWN = sorted((Path(__file__).parent / "typing").glob("*.py"))
 
 

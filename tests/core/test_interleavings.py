@@ -29,7 +29,7 @@ from proof import interleavings, seeded_trio, shuffled
 from proof.interleavings import Scenario
 from proof.law import Ledger, Published, Reader
 
-pytestmark = pytest.mark.untraced  # the explorer is a tracer itself
+pytestmark = [pytest.mark.once, pytest.mark.untraced]  # the explorer is a tracer itself
 
 S = TypeVar("S")
 

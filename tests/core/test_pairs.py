@@ -28,6 +28,8 @@ from driftline._core.senders import Senders
 from proof import FailedSchedule, interleavings
 from proof.law import Ledger, Published, Reader
 
+pytestmark = pytest.mark.once
+
 AT_RANDOM = 10  # schedules of each
 PUBLISH = {"publish", "cut", "park"}  # or have the other publish
 ALL = 1000

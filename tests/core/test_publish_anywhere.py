@@ -926,6 +926,53 @@ def test_b9_a_child_wakes_its_own_threads_although_threads_of_its_parent_waited(
     assert (done.stdout, done.stderr) == ("done\n", "")
 
 
+CALLED = """
+    import os
+    import signal
+    import threading
+    from driftline import Topic
+    from driftline._core.parking.on_threads import ThreadParking
+
+    topic = Topic("topic")
+    subscription = topic.subscribe()
+    called, resume = threading.Event(), ThreadParking.resume
+
+    def never_resume(parking):
+        called.set()
+        threading.Event().wait()
+
+    ThreadParking.resume = never_resume
+    reader = threading.Thread(target=subscription.receive_blocking, daemon=True)
+    reader.start()
+    parkings = topic._waiting._parkings
+    while not any(parking.parked for parking in parkings.copy().values()):
+        pass
+    topic.publish("to the parent's thread")
+    called.wait()
+
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        ThreadParking.resume = resume
+        mine = topic.subscribe()
+        got = []
+        thread = threading.Thread(target=lambda: got.append(mine.receive_blocking()))
+        thread.start()
+        while not any(parking.parked for parking in parkings.copy().values()):
+            pass
+        topic.publish("to the child's thread")
+        thread.join()
+        os._exit(got != ["to the child's thread"])
+    print(os.waitpid(child, 0)[1])
+    """
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_b9_a_child_wakes_its_own_threads_although_one_of_its_parent_was_just_called() -> None:
+    done = run_python(CALLED)
+    assert done.stdout == "0\n"
+
+
 # Memory that runs out.
 
 NO_MEMORY = """

@@ -15,6 +15,8 @@ from driftline.websockets import relay, serve_options, statistics
 from loopback import hosting, until
 from proof.law import Ledger, Published, Reader
 
+pytestmark = pytest.mark.once
+
 CLIENTS, MESSAGES, OWN = 30, 4000, 40
 FILLER = "x" * 200
 

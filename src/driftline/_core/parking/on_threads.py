@@ -111,9 +111,14 @@ _parkings: WeakSet[ThreadParking] = WeakSet()
 
 
 def _clear_all() -> None:
-    """In a forked child: those who waited are threads that exist only in the parent."""
+    """In a forked child: those who waited are threads that exist only in the parent.
+
+    So is the one that was called, if it was, and would have had the parking called again.
+    """
     for parking in list(_parkings):
         parking.parked.clear()
+        parking.called = False
+        parking.queued = parking in parking._queue
 
 
 if hasattr(os, "register_at_fork"):
