@@ -199,7 +199,12 @@ def test_asyncio_runs_the_caller_although_trio_is_there_too(
     assert asyncio.run(where()) == "asyncio"
 
 
-def test_j4_who_was_woken_when_the_subscription_is_closed_is_not_woken_again() -> None:
+def test_j4_who_was_woken_when_the_subscription_is_closed_is_not_woken_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    woken: list[AsyncioWaiter] = []
+    monkeypatch.setattr(AsyncioWaiter, "run", woken.append)
+
     async def scenario() -> None:
         topic: Topic[int] = Topic()
         reader = topic.subscribe()
@@ -212,6 +217,7 @@ def test_j4_who_was_woken_when_the_subscription_is_closed_is_not_woken_again() -
             await task
 
     asyncio.run(scenario())
+    assert woken == []
 
 
 class Cancelled(Future[None]):
