@@ -115,8 +115,6 @@ class Milestones:
         """
         newest, number = Hold(END), 0
         for _ in range(_SOME):
-            if not self._marks:
-                break
             hold, seq = _held(self._marks[0]), self._marks[0][0]
             following = Hold(hold.link.next or END)
             if following.link is not END:

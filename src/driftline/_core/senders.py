@@ -238,5 +238,5 @@ def _forget_others() -> None:
         senders.queue = deque(own)
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch (Windows has no fork)
     os.register_at_fork(after_in_child=_forget_others)

@@ -33,5 +33,5 @@ def _free_all() -> None:
         turn.free = True
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch (Windows has no fork)
     os.register_at_fork(after_in_child=_free_all)

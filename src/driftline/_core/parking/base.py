@@ -74,12 +74,6 @@ class Unsettled(TaskWaiter):
 
     __slots__ = ()
 
-    def leave(self) -> None:
-        pass
-
-    def wake(self) -> None:
-        pass
-
 
 UNSETTLED: Final = Unsettled()
 

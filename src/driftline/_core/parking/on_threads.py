@@ -121,5 +121,5 @@ def _clear_all() -> None:
         parking.queued = parking in parking._queue
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch (Windows has no fork)
     os.register_at_fork(after_in_child=_clear_all)
