@@ -22,6 +22,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosedOK
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).parents[2]
 PIPE = asyncio.subprocess.PIPE
 

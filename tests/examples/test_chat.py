@@ -13,6 +13,8 @@ from websockets.exceptions import ConnectionClosed
 
 from driftline import Bus
 
+pytestmark = pytest.mark.once
+
 
 def run(main: Coroutine[Any, Any, None]) -> None:
     async def bounded() -> None:
