@@ -624,7 +624,8 @@ def kinds_of(link: type[Link[Any]]) -> Iterator[type[Link[Any]]]:
 
 def test_c12_links_are_of_types_whose_chains_python_can_free() -> None:
     """What is written in C may free a chain by calling itself; a class in Python does not."""
-    kinds = list(kinds_of(Link))
+    # Other tests have kinds of their own.
+    kinds = [kind for kind in kinds_of(Link) if kind.__module__.startswith("driftline")]
     assert {kind.__name__ for kind in kinds} >= {"Link", "Milestone", "Copy", "Gap"}
     for kind in kinds:
         written_in_python = [each for each in kind.__mro__ if each not in {Generic, object}]

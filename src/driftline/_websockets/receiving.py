@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import iscoroutinefunction
 from time import monotonic
 from typing import Any
 
@@ -25,9 +26,9 @@ async def publish_from(
     """Publish what a client sends, until it goes.
 
     A client that sends faster than it may is not read for a while: its messages wait at its end of
-    the connection, and nothing piles up here. What waits when it leaves is not published. One that
-    sends what it must not is disconnected, with a code that says so; what it sent before is
-    published.
+    the connection, and nothing piles up here. When it leaves in the usual way, what it sent before
+    is still published, at its rate; when the connection is lost, it is not. One that sends what it
+    must not is disconnected, with a code that says so; what it sent before is published.
 
     Args:
         websocket: a connection of websockets, on asyncio or trio.
@@ -42,6 +43,12 @@ async def publish_from(
     Raises:
         anyio.ClosedResourceError: the topic was closed; that message is not published.
     """
+    if not isinstance(topic, Topic):
+        raise TypeError(f"publish_from takes a connection and a topic, not {topic!r}")
+    if not iscoroutinefunction(websocket.recv):
+        raise TypeError(
+            "publish_from is for asyncio and trio; in a thread, publish what recv gives"
+        )
     if rate is not None and not 0 < rate < float("inf"):
         raise ValueError(f"rate is a number of messages a second, more than 0, not {rate!r}")
     if burst < 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from inspect import iscoroutinefunction
 from threading import Lock
 from typing import Any, Final, TypedDict, Unpack
 from weakref import WeakKeyDictionary
@@ -73,6 +74,7 @@ async def relay(
             added to the latency; without it, what is published in one turn of the loop is.
         patience: seconds that a client may take nothing while something waits to be sent; then the
             connection is aborted. It holds also after this returns, while the connection closes.
+            Give a large number for as long as it likes.
         place: what `Topic.subscribe` takes: where to begin, and what lag is tolerated. For a topic
             only. `on_lag` is "close" if nothing is said, and `name` the client's address.
 
@@ -85,11 +87,14 @@ async def relay(
         Lagged: the client was further behind than it may be, with `on_lag="raise"`.
         PositionLost: the messages after `since` cannot all be had any more; nothing was sent.
         anyio.BrokenResourceError: the topic was closed with an error; everything was sent.
+        ValueError: `since` is not the text of a position; nothing was sent.
         TypeError, ValueError: a value is neither text nor bytes, or not UTF-8; give `encode`. What
             `encode` raises is passed on likewise, to all clients that come to that message.
     """
     encoding = _checked_encoding(encode, encode_message, text)
     _check_seconds(window, patience)
+    if _is_of_threads(websocket):
+        raise TypeError(f"{websocket!r} is of the threading server; use relay_blocking")
     closes = isinstance(source, Topic)
     with _subscribed(source, websocket, place) as subscription:
         if not can_share(websocket):
@@ -120,6 +125,8 @@ def relay_blocking(
     """
     encoding = _checked_encoding(encode, encode_message, text)
     _check_seconds(0.0, patience)
+    if not _is_of_threads(websocket):
+        raise TypeError(f"{websocket!r} is not of the threading server; use `await relay(...)`")
     with _subscribed(source, websocket, place) as subscription:
         closes = isinstance(source, Topic)
         return sending.send_all_blocking(
@@ -171,6 +178,10 @@ async def relaying(
         raise failure
 
 
+def _is_of_threads(websocket: Any) -> bool:
+    return hasattr(websocket, "socket") and not iscoroutinefunction(websocket.send)
+
+
 @contextmanager
 def _subscribed(
     source: Topic[Any] | Subscription[Any], websocket: Any, place: Place
@@ -188,7 +199,9 @@ def _subscribed(
             )
         yield source
     else:
-        raise TypeError(f"relay takes a topic or a subscription, not {source!r}")
+        raise TypeError(
+            f"relay takes a topic, or a subscription such as bus.subscribe(...), not {source!r}"
+        )
 
 
 def _address(websocket: Any) -> str:
@@ -216,6 +229,9 @@ def _checked_encoding(
 
 
 def _check_seconds(window: float, patience: float) -> None:
+    for seconds in (window, patience):
+        if not isinstance(seconds, int | float):
+            raise TypeError(f"window and patience are numbers of seconds, not {seconds!r}")
     if not 0 <= window < float("inf"):
         raise ValueError(f"window is a number of seconds, 0 or more, not {window!r}")
     if not 0 < patience < float("inf"):
