@@ -31,6 +31,9 @@ class Full:
         self.looked.set()
         return next(self._unsent)
 
+    def get_extra_info(self, name: str) -> None:
+        assert name == "socket"
+
     def abort(self) -> None:
         self.connection_lost_waiter.set_result(None)
 

@@ -3,11 +3,12 @@
 import asyncio
 from typing import Any
 
+import anyio
 import pytest
 from websockets.asyncio.server import ServerConnection
 
 from driftline import Lagged, Topic
-from driftline.websockets import relaying, statistics
+from driftline.websockets import publish_from, relay, relay_blocking, relaying, statistics
 from loopback import hosting, read_all, relaying_to_all, until
 
 
@@ -89,3 +90,57 @@ async def test_what_relay_raises_ends_the_block() -> None:
 
     async with hosting(handler) as host, host.client():
         assert type(await host.endings.get()) is Lagged
+
+
+async def test_relaying_a_subscription_that_somebody_closes_ends_and_says_so() -> None:
+    """Also while it keeps up, when nothing of it is read."""
+    topic: Topic[str] = Topic("news")
+    ended: asyncio.Queue[Exception] = asyncio.Queue()
+    subscription = topic.subscribe()
+
+    async def handler(websocket: ServerConnection) -> None:
+        try:
+            await relay(subscription, websocket)
+        except anyio.ClosedResourceError as error:
+            await ended.put(error)
+
+    async with hosting(handler) as host, host.client() as client:
+        topic.publish("first")
+        assert await client.recv() == "first"
+        subscription.close()
+        assert "was closed" in str(await ended.get())
+        assert await read_all(client) == []
+
+
+async def test_d6_many_small_messages_at_once_let_others_run() -> None:
+    """However small they are, they are not joined without end."""
+    topic: Topic[bytes] = Topic("news")
+    many = 20_000
+    async with relaying_to_all(topic) as host, host.client() as client:
+        await until(lambda: bool(statistics()) and bool(statistics()[0].clients))
+        topic.publish_many([b""] * many)
+        before, seen = -1, 0
+        while (messages := statistics()[0].messages) < many:
+            seen += before not in {-1, messages}
+            before = messages
+            await asyncio.sleep(0)
+        assert seen > many * 64 / (32 * 1024) / 2
+        for _ in range(many):
+            assert await client.recv() == b""
+
+
+async def test_who_asks_on_the_wrong_server_is_told_what_to_use() -> None:
+    topic: Topic[str] = Topic("news")
+    told: asyncio.Queue[str] = asyncio.Queue()
+
+    async def handler(websocket: ServerConnection) -> None:
+        with pytest.raises(TypeError, match="use `await relay") as wrong:
+            relay_blocking(topic, websocket)
+        with pytest.raises(TypeError, match="takes a connection and a topic"):
+            await publish_from(websocket, "news")  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="numbers of seconds, not None"):
+            await relay(topic, websocket, patience=None)  # type: ignore[arg-type]
+        await told.put(str(wrong.value))
+
+    async with hosting(handler) as host, host.client():
+        assert "threading server" in await told.get()

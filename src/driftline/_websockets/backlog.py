@@ -14,6 +14,8 @@ from driftline._websockets.prepared import Data, PreparedMessage
 ENOUGH: Final = 32 * 1024
 """Bytes after which no more messages are joined. With messages of at most as many, one piece has at
 most twice that."""
+EACH: Final = 64
+"""Bytes that a message counts as more, so that very small ones are not joined without end."""
 
 Prepare = Callable[[Message[Any]], PreparedMessage]
 Tell = Callable[[int], Data]
@@ -64,7 +66,7 @@ class Backlog:
             while size < ENOUGH and subscription.position.seq < end:
                 new = self._read(self._messages.receive_nowait)
                 prepared += new
-                size += sum(len(each.data) for each in new)
+                size += sum(len(each.data) + EACH for each in new)
         except anyio.WouldBlock:
             pass
         except Exception as error:

@@ -70,6 +70,8 @@ class Client:
         try:
             while not lost.done():
                 self._woken.clear()
+                if self.subscription.closed:  # by somebody else
+                    raise anyio.ClosedResourceError(f"{self.subscription!r} was closed")
                 if not self._may_write():
                     await self._wait_for_room()
                 elif self._fan_out.ended:  # nobody would wake it

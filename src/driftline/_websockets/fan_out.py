@@ -28,7 +28,7 @@ import anyio
 from websockets.protocol import State
 
 from driftline import Message, Subscription, Topic
-from driftline._websockets.backlog import ENOUGH, Encoding
+from driftline._websockets.backlog import EACH, ENOUGH, Encoding
 from driftline._websockets.prepared import Compression, PreparedMessage
 
 if TYPE_CHECKING:
@@ -115,6 +115,8 @@ class FanOut:
                 finally:
                     self._let_join()
                 self._wake_those_ahead()
+                if self.head.lag:  # who publishes faster than this is written lets others run
+                    await asyncio.sleep(0)
         except (StopAsyncIteration, anyio.BrokenResourceError, anyio.ClosedResourceError):
             pass
         finally:
@@ -148,7 +150,7 @@ class FanOut:
         while True:
             prepared = self.prepare(message)
             yield prepared
-            size += len(prepared.data)
+            size += len(prepared.data) + EACH
             if size >= ENOUGH:
                 return
             try:
@@ -231,10 +233,12 @@ class FanOut:
             client.wake()
 
     def _look(self) -> None:
-        """Find those that have stopped reading while nothing was published."""
+        """Find those that have stopped reading, or being read, while nothing was published."""
         self._leave_behind(
             client
             for client in self._all_live()
-            if client.connection.paused or client.protocol.state is not State.OPEN
+            if client.connection.paused
+            or client.protocol.state is not State.OPEN
+            or client.subscription.closed
         )
         self._timer = self._loop.call_later(_LOOK, self._look)

@@ -1,18 +1,24 @@
 """Cutting off who takes nothing.
 
 websockets does not do so: once a connection's buffer is full, its keepalive and its `close()` wait
-for the client as long as it takes. Here a timer looks whether what is unsent becomes less.
+for the client as long as it takes. Here a timer looks whether what is unsent becomes less, or,
+where the system tells, whether the client has acknowledged more.
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from typing import Final
 
 from websockets.asyncio.connection import Connection
 from websockets.protocol import State
 
 _LOOKS: Final = 8  # in the time after which a connection is cut off
+# Where Linux has `tcpi_bytes_acked` in what it tells of a connection.
+_INFORMATION: Final = getattr(socket, "TCP_INFO", None)
+_ACKNOWLEDGED: Final = 120
 
 
 class Patience:
@@ -27,12 +33,14 @@ class Patience:
         self._seconds = seconds
         self._timer: asyncio.TimerHandle | None = None
         self._unsent = 0
+        self._acknowledged = 0
         self._since = 0.0
 
     def begin(self) -> None:
         """Look from now on, until the connection takes what it gets, or is gone."""
         if self._timer is None:
             self._unsent = unsent(self._connection)
+            self._acknowledged = acknowledged(self._connection)
             self._since = self._connection.loop.time()
             self._look()
 
@@ -48,9 +56,10 @@ class Patience:
         now, left = connection.loop.time(), unsent(connection)
         if not left or (not connection.paused and connection.protocol.state is State.OPEN):
             return
-        if left < self._unsent:
+        taken = acknowledged(connection)
+        if left < self._unsent or taken > self._acknowledged:
             self._since = now
-        self._unsent = left
+        self._unsent, self._acknowledged = left, taken
         if now - self._since >= self._seconds:
             self.over = True
             connection.transport.abort()
@@ -63,3 +72,18 @@ def unsent(connection: Connection) -> int:
     if connection.connection_lost_waiter.done():
         return 0
     return connection.transport.get_write_buffer_size()
+
+
+def acknowledged(connection: Connection) -> int:
+    """Return how many bytes the client's end has taken, where the system tells, or 0.
+
+    The kernel takes more from us in large steps, and TLS keeps a buffer that cannot be asked for.
+    """
+    connected = connection.transport.get_extra_info("socket")
+    if _INFORMATION is None or connected is None:
+        return 0
+    try:
+        told = connected.getsockopt(socket.IPPROTO_TCP, _INFORMATION, _ACKNOWLEDGED + 8)
+        return int(struct.unpack_from("Q", told, _ACKNOWLEDGED)[0])
+    except (OSError, ValueError, struct.error):  # not over TCP, gone, or another system
+        return 0

@@ -87,6 +87,7 @@ async def relay(
         Lagged: the client was further behind than it may be, with `on_lag="raise"`.
         PositionLost: the messages after `since` cannot all be had any more; nothing was sent.
         anyio.BrokenResourceError: the topic was closed with an error; everything was sent.
+        anyio.ClosedResourceError: the subscription was closed, which is noticed within a second.
         ValueError: `since` is not the text of a position; nothing was sent.
         TypeError, ValueError: a value is neither text nor bytes, or not UTF-8; give `encode`. What
             `encode` raises is passed on likewise, to all clients that come to that message.
