@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextvars import Context, copy_context
 from threading import Thread
 from time import monotonic
+from types import SimpleNamespace
 from typing import Any
 from weakref import ref
 
@@ -20,6 +21,7 @@ from driftline import Lagged, Position, PositionLost, Subscription, Topic
 from driftline._core import invariants, tolerance
 from driftline._core.hold import Hold, read
 from driftline._core.link import CLOSED, END, Gap, Link, Milestone, Past
+from driftline._core.milestones import Milestones
 from driftline._core.parking import event_loop_here
 from driftline._core.parking.on_asyncio import AsyncioParking, AsyncioWaiter
 from driftline._core.parking.on_threads import ThreadParking, _clear_all
@@ -189,6 +191,34 @@ def test_a_milestone_is_remembered_though_many_behind_it_are_dead() -> None:
     assert milestones.oldest == reader._seq == 0
 
 
+def test_the_first_milestone_alive_is_found_behind_dead_ones() -> None:
+    milestones = Milestones()
+    alive: Milestone[int] = Milestone()
+    milestones._marks.extend([(1, ref(Milestone[int]())), (2, ref(alive))])
+    assert milestones.first(1).link is alive
+
+
+def test_who_reads_on_in_the_moment_in_which_it_would_be_cut_off_is_not() -> None:
+    class ReadsOn:
+        """A reader whose number is a greater one whenever it is looked at again."""
+
+        def __init__(self) -> None:
+            self._link: Link[int] = Link()
+            self._link.value = 1
+            self._link.next = Link()
+            self.numbers = iter([0, 1])
+
+        @property
+        def _seq(self) -> int:
+            return next(self.numbers)
+
+    reader = ReadsOn()
+    topic: Any = SimpleNamespace(subscriptions=lambda: [reader], _places=set())
+    Topic[int]()._limits._cut_before(1, Gap(Link()), topic)
+    assert reader._link.value == 1
+    assert next(reader.numbers, None) is None  # it was looked at twice
+
+
 def test_asyncio_runs_the_caller_although_trio_is_there_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -312,6 +342,19 @@ def test_a_thread_is_called_although_another_came_in_this_moment() -> None:
     parking.parked = Changing({waiter: Topic[int]().subscribe()})
     parking.call()
     assert not waiter._lock.locked()
+    parking.call()  # as it is called again before the thread runs
+    assert not waiter._lock.locked()
+
+
+def test_a_task_that_was_called_for_another_message_waits_on() -> None:
+    async def scenario() -> None:
+        waiter, task = waiting(Future)
+        waiter.parking.parked[waiter] = Topic[int]().subscribe()
+        waiter.parking.resume()
+        assert task.woken == 0
+        assert waiter in waiter.parking.parked
+
+    asyncio.run(scenario())
 
 
 def test_a_forked_child_has_none_of_the_threads_that_waited() -> None:
