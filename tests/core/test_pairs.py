@@ -28,7 +28,7 @@ from driftline._core.senders import Senders
 from proof import FailedSchedule, interleavings
 from proof.law import Ledger, Published, Reader
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.untraced]  # the explorer is a tracer itself
 
 AT_RANDOM = 10  # schedules of each
 PUBLISH = {"publish", "cut", "park"}  # or have the other publish

@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--least", type=float, default=90.0, help="percent (default 90)")
     parser.add_argument("--minutes", type=float, default=inf, help="try no more after so many")
-    parser.add_argument("--explore", action="store_true", help="try survivors on interleavings")
+    parser.add_argument("--explore", action="store_true", help="try survivors on all other tests")
     parser.add_argument("--under", default="", help="only files whose path begins so: _core")
     options = parser.parse_args(arguments)
     found = [change for change in all_changes() if change.file.startswith(options.under)]
