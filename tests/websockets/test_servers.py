@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 import websockets.asyncio.server
 import websockets.sync.server
+from anyio import ClosedResourceError, EndOfStream, WouldBlock
 from anyio.from_thread import start_blocking_portal
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, ConnectionClosedOK
 from websockets.sync.client import ClientConnection, connect
 
-from driftline import Topic
+from driftline import Lagged, Topic
 from driftline.websockets import relay, relay_blocking
 
 LARGE = "x" * 64 * 1024
@@ -223,6 +224,39 @@ def test_what_cannot_be_sent_is_raised(serving: Serving) -> None:
         error = host.ending()
         assert isinstance(error, TypeError)
         assert "encode=" in str(error)
+
+
+@EACH_SERVER
+@pytest.mark.parametrize("function", ["encode", "encode_message", "tell"])
+@pytest.mark.parametrize(
+    "error",
+    [
+        WouldBlock(),
+        EndOfStream(),
+        ClosedResourceError(),
+        Lagged(1, "a topic", "a subscription"),
+        TimeoutError(),
+        StopAsyncIteration(),
+        ConnectionClosedOK(None, None),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_of_a_function_is_not_taken_for_one_of_reading(
+    serving: Serving, function: str, error: Exception
+) -> None:
+    """It is raised as it is, and nobody goes on without the message."""
+
+    def fail(_: object) -> str:
+        raise error
+
+    topic: Topic[str] = Topic("news", replay=1)
+    options: dict[str, Any] = {function: fail}
+    if function == "tell":
+        options |= {"max_lag": 1, "on_lag": "skip"}
+        topic.limit = 1
+    with serving(topic, **options) as host, host.client():
+        topic.publish_many(["one", "two", "three"])
+        assert host.ending() is error
 
 
 @EACH_SERVER

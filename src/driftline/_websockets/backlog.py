@@ -21,6 +21,17 @@ Prepare = Callable[[Message[Any]], PreparedMessage]
 Tell = Callable[[int], Data]
 
 
+class EncodingError(Exception):
+    """Carries what a function of the caller's raised past those who read the subscription.
+
+    They would take it for what reading raises: that there is no message, or no more.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
+
+
 class Encoding(NamedTuple):
     """How a value becomes what is sent."""
 
@@ -29,15 +40,18 @@ class Encoding(NamedTuple):
     text: bool | None
 
     def prepare(self, message: Message[Any]) -> PreparedMessage:
-        """Return the message as it is sent."""
+        """Return the message as it is sent, or raise `EncodingError`."""
         value = message.value
-        if self.encode_message is not None:
-            value = self.encode_message(message)
-        elif self.encode is not None:
-            value = self.encode(value)
-        return (
-            value if isinstance(value, PreparedMessage) else PreparedMessage(value, text=self.text)
-        )
+        try:
+            if self.encode_message is not None:
+                value = self.encode_message(message)
+            elif self.encode is not None:
+                value = self.encode(value)
+            if isinstance(value, PreparedMessage):
+                return value
+            return PreparedMessage(value, text=self.text)
+        except Exception as error:
+            raise EncodingError(error) from None
 
 
 class Backlog:
@@ -102,5 +116,10 @@ class Backlog:
         """Prepare messages, and before them what is told of those that were missed."""
         missed = self._subscription.missed - self._told
         self._told += missed
-        told = [PreparedMessage(self._tell(missed))] if missed and self._tell is not None else []
+        told = []
+        if missed and self._tell is not None:
+            try:
+                told.append(PreparedMessage(self._tell(missed)))
+            except Exception as error:
+                raise EncodingError(error) from None
         return told + [self._prepare(message) for message in messages]

@@ -14,7 +14,7 @@ import anyio
 
 from driftline import Message, OnLag, Position, Subscription, Topic
 from driftline._websockets import sending
-from driftline._websockets.backlog import Encoding, Tell
+from driftline._websockets.backlog import Encoding, EncodingError, Tell
 from driftline._websockets.client import Client, Ending
 from driftline._websockets.fan_out import FanOut
 from driftline._websockets.prepared import Data
@@ -90,23 +90,28 @@ async def relay(
         anyio.ClosedResourceError: the subscription was closed, which is noticed within a second.
         ValueError: `since` is not the text of a position; nothing was sent.
         TypeError, ValueError: a value is neither text nor bytes, or not UTF-8; give `encode`. What
-            `encode` raises is passed on likewise, to all clients that come to that message.
+            `encode` and `tell` raise is passed on likewise; what `encode` does, to all clients that
+            come to that message.
     """
     encoding = _checked_encoding(encode, encode_message, text)
     _check_seconds(window, patience)
     if _is_of_threads(websocket):
         raise TypeError(f"{websocket!r} is of the threading server; use relay_blocking")
     closes = isinstance(source, Topic)
-    with _subscribed(source, websocket, place) as subscription:
-        if not can_share(websocket):
-            return await sending.send_all(
-                subscription, websocket, encoding, tell, patience, closes=closes
-            )
-        bound_unsent(websocket)
-        with _fan_out(subscription.topic, encoding, window) as fan_out:
-            return await Client(
-                fan_out, websocket, subscription, tell, patience, closes=closes
-            ).run()
+    try:
+        with _subscribed(source, websocket, place) as subscription:
+            if not can_share(websocket):
+                return await sending.send_all(
+                    subscription, websocket, encoding, tell, patience, closes=closes
+                )
+            bound_unsent(websocket)
+            with _fan_out(subscription.topic, encoding, window) as fan_out:
+                return await Client(
+                    fan_out, websocket, subscription, tell, patience, closes=closes
+                ).run()
+    except EncodingError as failure:
+        error = failure.error
+    raise error  # here, where it keeps the context that it has
 
 
 def relay_blocking(
@@ -128,11 +133,15 @@ def relay_blocking(
     _check_seconds(0.0, patience)
     if not _is_of_threads(websocket):
         raise TypeError(f"{websocket!r} is not of the threading server; use `await relay(...)`")
-    with _subscribed(source, websocket, place) as subscription:
-        closes = isinstance(source, Topic)
-        return sending.send_all_blocking(
-            subscription, websocket, encoding, tell, patience, closes=closes
-        )
+    closes = isinstance(source, Topic)
+    try:
+        with _subscribed(source, websocket, place) as subscription:
+            return sending.send_all_blocking(
+                subscription, websocket, encoding, tell, patience, closes=closes
+            )
+    except EncodingError as failure:
+        error = failure.error
+    raise error
 
 
 @asynccontextmanager
