@@ -214,7 +214,7 @@ def test_who_reads_on_in_the_moment_in_which_it_would_be_cut_off_is_not() -> Non
 
     reader = ReadsOn()
     topic: Any = SimpleNamespace(subscriptions=lambda: [reader], _places=set())
-    Topic[int]()._limits._cut_before(1, Gap(Link()), topic)
+    Topic[int]()._limits._cut_before(1, Gap(Milestone()), topic)
     assert reader._link.value == 1
     assert next(reader.numbers, None) is None  # it was looked at twice
 
