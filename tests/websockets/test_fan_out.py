@@ -2,9 +2,11 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from contextvars import ContextVar
 from random import Random
 
 import pytest
+from websockets.asyncio.server import ServerConnection
 
 from driftline import Topic
 from driftline._websockets.relay import fan_outs
@@ -96,6 +98,64 @@ async def test_who_comes_within_the_window_gets_what_came_after_it_and_nothing_t
             assert await read_all(first) == ["one", "two", "three"]
             assert await read_all(second) == ["two", "three"]
             assert await read_all(third) == ["one", "two", "three"]
+
+
+async def test_who_comes_within_the_window_is_not_judged_by_what_the_window_holds() -> None:
+    """F3, for one that stands where the head stands, and for one that is ahead of it."""
+    topic: Topic[str] = Topic("numbers")
+    numbers = [str(number) for number in range(50)]
+    async with (
+        relaying_to_all(topic, window=0.3, max_lag=5) as host,
+        host.client() as first,
+    ):
+        await all_live(1)
+        topic.publish("one")
+        async with host.client() as second:
+            await until(lambda: len(statistics()[0].clients) == 2)
+            topic.publish("two")
+            async with host.client() as third:
+                await until(lambda: len(statistics()[0].clients) == 3)
+                assert statistics()[0].passes == 0
+                topic.publish_many(numbers)
+                topic.close()
+                assert await read_all(first) == ["one", "two", *numbers]
+                assert await read_all(second) == ["two", *numbers]
+                assert await read_all(third) == numbers
+
+
+async def test_handlers_share_no_context() -> None:
+    """The variables of the first would live as long as the last, and `encode` would see them."""
+    whose: ContextVar[str] = ContextVar("whose", default="nobody's")
+    topic: Topic[int] = Topic("numbers")
+
+    async def handler(websocket: ServerConnection) -> None:
+        whose.set("the first one's")
+        await relay(topic, websocket, encode=lambda _: whose.get())
+
+    async with hosting(handler) as host, host.client() as client:
+        await all_live(1)
+        topic.publish(1)
+        assert await client.recv() == "nobody's"
+
+
+async def test_a_large_message_is_encoded_once_for_all_who_are_behind() -> None:
+    """However large it is."""
+    topic: Topic[int] = Topic("numbers", replay=1)
+    encoded = []
+
+    def encode(value: int) -> str:
+        encoded.append(value)
+        return "x" * 3 * 1024 * 1024
+
+    topic.publish(1)
+    async with (
+        relaying_to_all(topic, encode=encode, replay=1) as host,
+        host.client(max_size=None) as first,
+        host.client(max_size=None) as second,
+    ):
+        for client in first, second:
+            assert len(await client.recv()) == 3 * 1024 * 1024
+    assert encoded == [1]
 
 
 async def test_a_client_that_has_caught_up_is_not_written_to_twice(

@@ -161,6 +161,23 @@ async def test_what_cannot_be_decoded_is_not_published() -> None:
     assert topic.published == 1
 
 
+async def test_why_it_cannot_be_decoded_may_be_text_that_cannot_be_sent() -> None:
+    """A lone surrogate is no character; the client is disconnected all the same."""
+
+    def decode(_: object) -> int:
+        raise ValueError("not a number: \ud800")
+
+    topic: Topic[int] = Topic("room")
+    async with (
+        hosting(publishing(topic, decode=decode)) as host,
+        host.raw_client() as client,
+    ):
+        await client.send(frame(TEXT, b"x"))
+        _first, payload = await client.read_frame()
+        assert int.from_bytes(payload[:2]) == CloseCode.INVALID_DATA
+        assert payload[2:] == b"not a number: ?"
+
+
 async def test_a_chat_goes_both_ways() -> None:
     """Everybody gets what anybody sends, until the topic ends."""
     topic: Topic[str] = Topic("room")

@@ -14,7 +14,9 @@ Invariants:
 F1. A live client stands where the head stands, except while a pass is under way. A pass begins
     when the head is read, and so before the window.
 F2. Who becomes live during a pass stands where that pass leads to, and is not written to in it.
-F3. Whatever goes wrong for all at once, such as messages that were cut off, or a value that cannot
+F3. Who was ahead of the head when a pass begins, because it came during the window, gets the end of
+    what the pass sends, whatever lag it tolerates: the lag was ours.
+F4. Whatever goes wrong for all at once, such as messages that were cut off, or a value that cannot
     be encoded, leaves all behind: each then meets it by itself, on its own terms.
 """
 
@@ -22,6 +24,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
+from contextvars import Context
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -61,7 +64,10 @@ class FanOut:
         self._prepared: dict[tuple[Any, ...], PreparedMessage] = {}
         self._prepared_bytes = 0
         self._loop = asyncio.get_running_loop()
-        self._task = self._loop.create_task(self._run(), name=f"fan-out of {topic.name!r}")
+        # It serves many handlers, so it must not keep, nor give `encode`, what is the first's own.
+        self._task = self._loop.create_task(
+            self._run(), name=f"fan-out of {topic.name!r}", context=Context()
+        )
         self._look()
 
     def close(self) -> None:
@@ -98,10 +104,14 @@ class FanOut:
         if prepared is None:
             prepared = self._prepared[key] = self._encoding.prepare(message)
             self._prepared_bytes += len(prepared.data)
-            while len(self._prepared) > _KEPT or self._prepared_bytes > _KEPT_BYTES:
+            # At least the last is kept: a large one costs the most to make again for each client.
+            while len(self._prepared) > 1 and self._is_too_much():
                 oldest = self._prepared.pop(next(iter(self._prepared)))
                 self._prepared_bytes -= len(oldest.data)
         return prepared
+
+    def _is_too_much(self) -> bool:
+        return len(self._prepared) > _KEPT or self._prepared_bytes > _KEPT_BYTES
 
     async def _run(self) -> None:
         try:
@@ -138,6 +148,7 @@ class FanOut:
             self._leave_behind(self._all_live())
         else:
             if self.head.missed == missed:
+                self._write_to_those_ahead(prepared)
                 await self._pass(prepared)
             else:
                 self._leave_behind(self._all_live())
@@ -157,6 +168,14 @@ class FanOut:
                 message = receive_nowait()
             except (anyio.WouldBlock, anyio.EndOfStream, anyio.BrokenResourceError):
                 return
+
+    def _write_to_those_ahead(self, prepared: list[PreparedMessage]) -> None:
+        reached = self.head.position.seq
+        for client in [*self._waiting, *(self._joining or ())]:
+            to_head = reached - client.subscription.position.seq
+            if 0 < to_head < len(prepared):
+                last = prepared[-to_head:]
+                self._write(b"".join([each.frame(client.compression) for each in last]), [client])
 
     async def _pass(self, prepared: list[PreparedMessage]) -> None:
         self.passes += 1

@@ -93,4 +93,4 @@ class _Allowance:
 async def _disconnect(websocket: Any, code: CloseCode, reason: str) -> None:
     close = getattr(websocket, "close", None) or websocket.aclose
     # A reason has room for 123 bytes.
-    await close(code, reason.encode()[:123].decode(errors="ignore"))
+    await close(code, reason.encode(errors="replace")[:123].decode(errors="ignore"))
