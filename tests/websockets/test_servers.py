@@ -201,8 +201,26 @@ def test_f1_who_never_reads_is_cut_off_on_each_server(
         assert good.recv(timeout=HANGS) == "last"
 
 
+@EACH_SERVER
+def test_who_takes_one_message_for_longer_than_patience_is_not_cut_off(serving: Serving) -> None:
+    """As long as it takes something."""
+    topic: Topic[bytes] = Topic("news")
+    size = 4 * 1024 * 1024
+    with serving(topic, patience=1.0) as host, stalled(host) as connected:
+        topic.publish(bytes(size))
+        read = 0
+        begin = time.monotonic()
+        while read < size:
+            # As much as lets it take two seconds and a half.
+            time.sleep(max(0.0, 2.5 * read / size - (time.monotonic() - begin)))
+            new = connected.recv(64 * 1024)
+            assert new, host.ending()
+            read += len(new)
+        assert time.monotonic() - begin > 2
+
+
 @contextmanager
-def stalled(host: Host) -> Iterator[None]:
+def stalled(host: Host) -> Iterator[socket.socket]:
     """Have a client that reads nothing."""
     with socket.socket() as connected:
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -212,7 +230,7 @@ def stalled(host: Host) -> Iterator[None]:
             b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
         )
         host.wait_for_relay()
-        yield
+        yield connected
 
 
 @EACH_SERVER

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from typing import Final
+from typing import Any, Final
 
 from websockets.asyncio.connection import Connection
 from websockets.protocol import State
 
-_LOOKS: Final = 8  # in the time after which a connection is cut off
+LOOKS: Final = 8  # in the time after which a connection is cut off
 # Where Linux has `tcpi_bytes_acked` in what it tells of a connection.
 _INFORMATION: Final = getattr(socket, "TCP_INFO", None)
 _ACKNOWLEDGED: Final = 120
@@ -30,6 +30,7 @@ class Patience:
     def __init__(self, connection: Connection, seconds: float) -> None:
         self.over = False
         self._connection = connection
+        self._socket = connection.transport.get_extra_info("socket")
         self._seconds = seconds
         self._timer: asyncio.TimerHandle | None = None
         self._unsent = 0
@@ -40,7 +41,7 @@ class Patience:
         """Look from now on, until the connection takes what it gets, or is gone."""
         if self._timer is None:
             self._unsent = unsent(self._connection)
-            self._acknowledged = acknowledged(self._connection)
+            self._acknowledged = acknowledged(self._socket)
             self._since = self._connection.loop.time()
             self._look()
 
@@ -56,7 +57,7 @@ class Patience:
         now, left = connection.loop.time(), unsent(connection)
         if not left or (not connection.paused and connection.protocol.state is State.OPEN):
             return
-        taken = acknowledged(connection)
+        taken = acknowledged(self._socket)
         if left < self._unsent or taken > self._acknowledged:
             self._since = now
         self._unsent, self._acknowledged = left, taken
@@ -64,7 +65,7 @@ class Patience:
             self.over = True
             connection.transport.abort()
         else:
-            self._timer = connection.loop.call_later(self._seconds / _LOOKS, self._look)
+            self._timer = connection.loop.call_later(self._seconds / LOOKS, self._look)
 
 
 def unsent(connection: Connection) -> int:
@@ -74,12 +75,11 @@ def unsent(connection: Connection) -> int:
     return connection.transport.get_write_buffer_size()
 
 
-def acknowledged(connection: Connection) -> int:
-    """Return how many bytes the client's end has taken, where the system tells, or 0.
+def acknowledged(connected: Any) -> int:
+    """Return how many bytes the other end of a socket has taken, where the system tells, or 0.
 
     The kernel takes more from us in large steps, and TLS keeps a buffer that cannot be asked for.
     """
-    connected = connection.transport.get_extra_info("socket")
     if _INFORMATION is None or connected is None:
         return 0
     try:

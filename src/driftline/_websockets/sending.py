@@ -17,6 +17,7 @@ from websockets.protocol import State
 from driftline import SlowConsumer, Subscription
 from driftline._websockets.backlog import Backlog, Encoding, Tell
 from driftline._websockets.client import Ending
+from driftline._websockets.patience import LOOKS, acknowledged
 from driftline._websockets.prepared import PreparedMessage
 
 _GRACE: Final = 1.0  # seconds to take the frame that says why it is closed
@@ -35,6 +36,7 @@ async def send_all(
     """Send until the client goes, or the topic ends, or the client is too slow."""
     backlog = Backlog(subscription, encoding.prepare, tell)
     failed: BaseException = anyio.EndOfStream()
+    attempt = anyio.CancelScope()
     async with anyio.create_task_group() as tasks:
 
         async def watch() -> None:
@@ -43,13 +45,24 @@ async def send_all(
             failed = ConnectionClosed(None, None)
             tasks.cancel_scope.cancel()
 
+        async def allow_more_time() -> None:
+            """Whoever takes something may take all the time that it needs."""
+            before = 0
+            while True:
+                taken = acknowledged(_socket_of(websocket))
+                if taken > before:
+                    attempt.deadline = anyio.current_time() + patience
+                before = taken
+                await anyio.sleep(patience / LOOKS)
+
         tasks.start_soon(watch)
+        tasks.start_soon(allow_more_time)
         try:
             while True:
                 prepared, error = backlog.take()
                 if not prepared and error is None:
                     prepared = await backlog.wait()
-                with anyio.fail_after(patience):
+                with anyio.fail_after(patience) as attempt:
                     await _send_together(websocket, prepared)
                 if error is not None:
                     raise error
@@ -117,6 +130,14 @@ async def _send_together(websocket: Any, prepared: list[PreparedMessage]) -> Non
         for message in prepared:
             (protocol.send_text if message.text else protocol.send_binary)(message.data)
         protocol.writes[:] = [b"".join(protocol.writes)]
+
+
+def _socket_of(websocket: Any) -> Any:
+    """Return the socket of a connection on asyncio or trio, or None."""
+    if hasattr(websocket, "transport"):
+        return websocket.transport.get_extra_info("socket")
+    stream = websocket.stream
+    return getattr(getattr(stream, "transport_stream", stream), "socket", None)
 
 
 async def _abort(websocket: Any) -> None:
