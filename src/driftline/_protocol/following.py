@@ -1,0 +1,70 @@
+"""How a client has every message once, however often its connection is lost."""
+
+from __future__ import annotations
+
+from driftline._protocol.events import Delivered, Ended, Event, Missed, Subscribed
+from driftline._protocol.requests import Acknowledge, Resume, Subscribe
+
+_APART = 100  # messages between two acknowledgements
+
+
+class Following:
+    """One subscription of a client, over all its connections.
+
+    It makes requests and is shown what the hub says; to send and to receive is left to others::
+
+        following = Following(Subscribe(patterns=("logs.>",), keep=60))
+        while True:
+            async with connect(url, subprotocols=[SUBPROTOCOL]) as websocket:
+                await websocket.send(write_request(following.begin()))
+                async for frame in websocket:
+                    event = parse_event(frame)
+                    for request in following.see(event):
+                        await websocket.send(write_request(request))
+
+    Args:
+        request: what to subscribe to. With `keep`, nothing is lost and nothing comes twice, if the
+            next connection comes in time.
+    """
+
+    def __init__(self, request: Subscribe) -> None:
+        self.request = request
+        self.count = 0
+        """Messages had so far, missed ones included."""
+        self.missed = 0
+        """Messages that are known to be lost."""
+        self.ended = False
+        self.to: str | None = None
+        self._resume: str | None = None
+        self._acknowledged = 0
+
+    def begin(self) -> Subscribe | Resume:
+        """Return what to ask for on a new connection."""
+        if self._resume is None:
+            return self.request
+        return Resume(resume=self._resume, count=self.count, id=self.request.id)
+
+    def restart(self) -> Subscribe:
+        """Return what to ask for when the hub has refused to resume: from now on."""
+        self._resume = None
+        return self.request
+
+    def see(self, event: Event | None) -> list[Acknowledge]:
+        """Take note of what the hub says, and return what is to be said."""
+        match event:
+            case Subscribed(id=self.request.id):
+                if self._resume is None:
+                    self.count = self._acknowledged = 0
+                self.to = event.to
+                self._resume = event.resume
+            case Delivered(to=self.to):
+                self.count += 1
+            case Missed(to=self.to):
+                self.count += event.count
+                self.missed += event.count
+            case Ended(to=self.to):
+                self.ended = True
+        if self._resume is None or self.to is None or self.count < self._acknowledged + _APART:
+            return []
+        self._acknowledged = self.count
+        return [Acknowledge(to=self.to, count=self.count)]

@@ -1,0 +1,167 @@
+"""What clients say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal, cast
+
+from driftline._protocol.fields import Fields, Id, ProtocolError
+from driftline._protocol.frames import Frame, NotJSON, read_frame, write_frame
+
+OnLag = Literal["skip", "latest", "close"]
+
+LONGEST_NAME: Final = 100
+LONGEST_KEEP: Final = 300.0  # seconds
+LONGEST_TO: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscribe:
+    """Ask for the messages of names and patterns."""
+
+    patterns: tuple[str, ...]
+    name: str | None = None
+    replay: int | None = None
+    since: str | None = None
+    keep: float | None = None
+    max_lag: int | None = None
+    max_lag_seconds: float | None = None
+    max_lag_bytes: int | None = None
+    on_lag: OnLag | None = None
+    id: Id | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resume:
+    """Go on where a lost connection was, after so many messages."""
+
+    resume: str
+    count: int
+    id: Id | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledge:
+    """Say how many messages of a subscription have been had."""
+
+    to: str
+    count: int
+    id: Id | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsubscribe:
+    """Ask for no more messages of a subscription."""
+
+    to: str
+    id: Id | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publish:
+    """Publish a value: any JSON, or bytes."""
+
+    topic: str
+    value: Any
+    id: Id | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authenticate:
+    """Say who one is."""
+
+    token: str
+    id: Id | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ping:
+    """Ask for an answer."""
+
+    id: Id | None = None
+
+
+Request = Subscribe | Resume | Acknowledge | Unsubscribe | Publish | Authenticate | Ping
+
+_TYPES: Final[dict[type[Request], str]] = {
+    Subscribe: "subscribe",
+    Resume: "resume",
+    Acknowledge: "acknowledge",
+    Unsubscribe: "unsubscribe",
+    Publish: "publish",
+    Authenticate: "authenticate",
+    Ping: "ping",
+}
+
+
+def parse_request(frame: Frame) -> Request:
+    """Return what a client says.
+
+    Raises:
+        ProtocolError: it is not as the protocol says.
+    """
+    try:
+        found, beside = read_frame(frame)
+    except NotJSON as error:
+        raise ProtocolError("not-json", str(error)) from None
+    fields = Fields(found)
+    if fields.type == "publish":
+        request: Request = Publish(
+            topic=fields.text("topic"), value=fields.value(beside), id=fields.id
+        )
+        fields.end()
+        return request
+    request = _parse_without_value(fields)
+    fields.end(beside)
+    return request
+
+
+def write_request(request: Request) -> Frame:
+    """Return the frame that says it."""
+    fields: dict[str, Any] = {"type": _TYPES[type(request)]}
+    beside = None
+    for name in request.__slots__:
+        value = getattr(request, name)
+        if name == "value":
+            if isinstance(value, bytes):
+                beside = value
+            else:
+                fields[name] = value
+        elif value is not None:
+            fields[name] = value
+    return write_frame(fields, beside)
+
+
+def _parse_without_value(fields: Fields) -> Request:
+    match fields.type:
+        case "subscribe":
+            return Subscribe(
+                patterns=fields.texts("patterns"),
+                name=fields.optional_text("name", longest=LONGEST_NAME),
+                replay=fields.whole("replay"),
+                since=fields.optional_text("since"),
+                keep=fields.seconds("keep", most=LONGEST_KEEP),
+                max_lag=fields.whole("max_lag", least=1),
+                max_lag_seconds=fields.seconds("max_lag_seconds"),
+                max_lag_bytes=fields.whole("max_lag_bytes", least=1),
+                on_lag=cast("OnLag | None", fields.one_of("on_lag", ("skip", "latest", "close"))),
+                id=fields.id,
+            )
+        case "resume":
+            return Resume(
+                resume=fields.text("resume"), count=fields.needed_whole("count"), id=fields.id
+            )
+        case "acknowledge":
+            return Acknowledge(
+                to=fields.text("to", longest=LONGEST_TO),
+                count=fields.needed_whole("count"),
+                id=fields.id,
+            )
+        case "unsubscribe":
+            return Unsubscribe(to=fields.text("to", longest=LONGEST_TO), id=fields.id)
+        case "authenticate":
+            return Authenticate(token=fields.text("token"), id=fields.id)
+        case "ping":
+            return Ping(id=fields.id)
+    known = ", ".join(_TYPES.values())
+    raise fields.error(f"there is no request of type {fields.type[:40]!r}; there are {known}")
