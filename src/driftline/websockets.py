@@ -5,12 +5,14 @@ For servers made with websockets, which the extra `driftline[websockets]` instal
 
 # How it works is in `_websockets`, whose docstring says in what order to read it.
 
+from driftline._websockets.allowance import Allowance as Allowance
 from driftline._websockets.client import Ending as Ending
 from driftline._websockets.compression import (
     ServerSharedDeflateFactory as ServerSharedDeflateFactory,
 )
 from driftline._websockets.compression import SharedDeflate as SharedDeflate
 from driftline._websockets.compression import serve_options as serve_options
+from driftline._websockets.disconnecting import disconnect as disconnect
 from driftline._websockets.prepared import Compression as Compression
 from driftline._websockets.prepared import PreparedMessage as PreparedMessage
 from driftline._websockets.receiving import publish_from as publish_from
@@ -22,6 +24,7 @@ from driftline._websockets.statistics import FanOutStatistics as FanOutStatistic
 from driftline._websockets.statistics import statistics as statistics
 
 __all__ = [
+    "Allowance",
     "ClientStatistics",
     "Compression",
     "Ending",
@@ -29,6 +32,7 @@ __all__ = [
     "PreparedMessage",
     "ServerSharedDeflateFactory",
     "SharedDeflate",
+    "disconnect",
     "publish_from",
     "relay",
     "relay_blocking",
@@ -38,12 +42,14 @@ __all__ = [
 ]
 
 for _public in (
+    Allowance,
     ClientStatistics,
     Compression,
     FanOutStatistics,
     PreparedMessage,
     ServerSharedDeflateFactory,
     SharedDeflate,
+    disconnect,
     publish_from,
     relay,
     relay_blocking,

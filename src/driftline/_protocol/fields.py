@@ -23,13 +23,17 @@ class ProtocolError(Exception):
         code: What kind of error it is, as in docs/protocol.md.
         reason: What is wrong, for people.
         id: That of the request, if it has one.
+        missed: How many messages are lost, with "lost", if that is known.
     """
 
-    def __init__(self, code: Code, reason: str, id: Id | None = None) -> None:
+    def __init__(
+        self, code: Code, reason: str, request: Id | None = None, missed: int | None = None
+    ) -> None:
         super().__init__(reason)
         self.code = code
         self.reason = reason
-        self.id = id
+        self.id = request
+        self.missed = missed
 
 
 class Fields:

@@ -4,5 +4,6 @@ Read in this order: `prepared`, a message framed once for all; `compression`, th
 lets connections share compressed ones; `wire`, what is needed of a connection; `backlog`, what a
 client has yet to get; `fan_out`, the flat loop; `client`, what becomes of those that do not keep
 up; `patience`, which cuts them off; `relay`, what a handler calls. Then `sending`, where frames
-cannot be shared, `receiving`, the other way, and `statistics`.
+cannot be shared, `receiving`, the other way, with its `allowance`, `disconnecting` in bounded time,
+and `statistics`.
 """

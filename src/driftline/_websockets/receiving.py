@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from inspect import iscoroutinefunction
-from time import monotonic
 from typing import Any
 
 import anyio
@@ -12,6 +11,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 
 from driftline import Topic
+from driftline._websockets.allowance import Allowance
+from driftline._websockets.disconnecting import disconnect
 
 
 async def publish_from(
@@ -49,48 +50,21 @@ async def publish_from(
         raise TypeError(
             "publish_from is for asyncio and trio; in a thread, publish what recv gives"
         )
-    if rate is not None and not 0 < rate < float("inf"):
-        raise ValueError(f"rate is a number of messages a second, more than 0, not {rate!r}")
-    if burst < 1:
-        raise ValueError(f"burst is a number of messages, 1 or more, not {burst!r}")
-    allowance = None if rate is None else _Allowance(rate, burst)
+    allowance = Allowance(1.0 if rate is None else rate, burst)
     while True:
         try:
             data = await websocket.recv()
         except ConnectionClosed:
             return
         if max_size is not None and len(data) > max_size:
-            return await _disconnect(websocket, CloseCode.MESSAGE_TOO_BIG, f"over {max_size}")
+            return await disconnect(websocket, CloseCode.MESSAGE_TOO_BIG, f"over {max_size}")
         try:
             value = data if decode is None else decode(data)
         except ValueError as error:
-            return await _disconnect(websocket, CloseCode.INVALID_DATA, str(error))
+            return await disconnect(websocket, CloseCode.INVALID_DATA, str(error))
         topic.publish(value)
-        if allowance is not None:
+        if rate is not None:
             # Not a mere sleep: what was read ahead would keep this busy long after the client left.
             with anyio.move_on_after(allowance.spend()):
                 await websocket.wait_closed()
                 return
-
-
-class _Allowance:
-    """How long to wait, so that on average there are no more than so many a second."""
-
-    def __init__(self, rate: float, burst: int) -> None:
-        self._rate = rate
-        self._burst = burst
-        self._left = float(burst)
-        self._last = monotonic()
-
-    def spend(self) -> float:
-        """Take one, and return the seconds until there is another."""
-        now = monotonic()
-        self._left = min(self._burst, self._left + (now - self._last) * self._rate) - 1
-        self._last = now
-        return max(0.0, (1 - self._left) / self._rate)
-
-
-async def _disconnect(websocket: Any, code: CloseCode, reason: str) -> None:
-    close = getattr(websocket, "close", None) or websocket.aclose
-    # A reason has room for 123 bytes.
-    await close(code, reason.encode(errors="replace")[:123].decode(errors="ignore"))

@@ -17,6 +17,7 @@ from websockets.protocol import State
 from driftline import SlowConsumer, Subscription
 from driftline._websockets.backlog import Backlog, Encoding, Tell
 from driftline._websockets.client import Ending
+from driftline._websockets.disconnecting import abort, disconnect
 from driftline._websockets.patience import LOOKS, acknowledged
 from driftline._websockets.prepared import PreparedMessage
 
@@ -77,13 +78,10 @@ async def send_all(
         return "gone"
     except SlowConsumer:
         if closes:
-            with anyio.move_on_after(_GRACE):
-                close = getattr(websocket, "close", None) or websocket.aclose
-                await close(CloseCode.TRY_AGAIN_LATER, "too slow")
-            await _abort(websocket)
+            await disconnect(websocket, CloseCode.TRY_AGAIN_LATER, "too slow")
         return "too slow"
     except TimeoutError:
-        await _abort(websocket)
+        await abort(websocket)
         return "too slow"
 
 
@@ -138,14 +136,6 @@ def _socket_of(websocket: Any) -> Any:
         return websocket.transport.get_extra_info("socket")
     stream = websocket.stream
     return getattr(getattr(stream, "transport_stream", stream), "socket", None)
-
-
-async def _abort(websocket: Any) -> None:
-    if hasattr(websocket, "transport"):
-        websocket.transport.abort()
-    else:
-        with anyio.move_on_after(0):  # which closes a stream of trio by force
-            await websocket.stream.aclose()
 
 
 def _bound_sending(connected: socket.socket, seconds: float) -> None:

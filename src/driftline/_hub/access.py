@@ -1,0 +1,114 @@
+"""Who may do what, and which pages may connect."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable, Iterable
+from inspect import isawaitable
+from ipaddress import ip_address
+from typing import Literal, TypedDict
+from urllib.parse import urlsplit
+
+Action = Literal["read", "publish"]
+Authorize = Callable[[str | None, Action, str], bool | Awaitable[bool]]
+"""Whether a token, or None, allows to read what matches a pattern, or to publish on a topic."""
+
+
+class Grant(TypedDict, total=False):
+    """What a token allows: patterns, of which ">" is everything."""
+
+    read: Iterable[str]
+    publish: Iterable[str]
+
+
+class Tokens:
+    """Lets those do what their token allows who have one; an `authorize` for `serve`.
+
+    ::
+
+        Tokens({"s3cret": {"read": [">"], "publish": ["chat.>"]}})
+
+    Args:
+        grants: what each token allows. With `None` as the token: what all may do.
+    """
+
+    def __init__(self, grants: dict[str | None, Grant]) -> None:
+        self._grants = [
+            (
+                token,
+                {"read": tuple(grant.get("read", ())), "publish": tuple(grant.get("publish", ()))},
+            )
+            for token, grant in grants.items()
+        ]
+
+    def __call__(self, token: str | None, action: Action, name: str) -> bool:
+        return any(
+            any(covers(pattern, name) for pattern in grant[action])
+            for known, grant in self._grants
+            if known is None or _is_same(known, token)
+        )
+
+    def knows(self, token: str) -> bool:
+        """Return whether there is such a token."""
+        return any(known is not None and _is_same(known, token) for known, _ in self._grants)
+
+
+def covers(pattern: str, asked: str) -> bool:
+    """Return whether everything that `asked` matches, a pattern or a name, the pattern does."""
+    ours, theirs = pattern.split("."), asked.split(".")
+    for index, token in enumerate(ours):
+        if token == ">":
+            return index < len(theirs)
+        if index >= len(theirs) or theirs[index] == ">":
+            return False
+        if token not in ("*", theirs[index]):
+            return False
+    return len(ours) == len(theirs)
+
+
+async def allows(authorize: Authorize | None, token: str | None, action: Action, name: str) -> bool:
+    """Return whether somebody may do something; without `authorize`, everybody may."""
+    if authorize is None:
+        return True
+    answer = authorize(token, action, name)
+    return bool(await answer if isawaitable(answer) else answer)
+
+
+def is_allowed_origin(origin: str | None, host: str | None, allowed: Iterable[str]) -> bool:
+    """Return whether a page may connect: one of our own, or of an origin that was allowed.
+
+    A foreign page could have its own name point here (DNS rebinding), and then look like one of
+    our own. So a page is ours only at an address in numbers, or at localhost.
+
+    Args:
+        origin: the header, which browsers send, and nobody else must.
+        host: the header, to whom the request was sent.
+        allowed: such as "https://example.org"; "*" is all of them.
+    """
+    if origin is None:
+        return True
+    if any(each in ("*", origin) for each in allowed):
+        return True
+    found = urlsplit(origin)
+    return bool(found.netloc) and found.netloc == host and _is_no_name(found.hostname)
+
+
+def bearer(authorization: str | None) -> str | None:
+    """Return the token of the header, or None."""
+    scheme, _, token = (authorization or "").partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+def _is_no_name(host: str | None) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        ip_address(host or "")
+    except ValueError:
+        return False
+    return True
+
+
+def _is_same(known: str, token: str | None) -> bool:
+    # In a time that does not tell how much of it was right.
+    return token is not None and hmac.compare_digest(known.encode(), token.encode(errors="replace"))

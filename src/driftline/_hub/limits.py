@@ -1,0 +1,47 @@
+"""What a client may do at most."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What clients of a hub may do at most, so that none of them can disturb the others.
+
+    Raises:
+        ValueError: one of them is not more than 0.
+    """
+
+    connections: int = 10_000
+    """At a time; one more is refused with HTTP 503."""
+    subscriptions: int = 100
+    """Of one client at a time."""
+    message_bytes: int = 1024 * 1024
+    """In a frame from a client, also when it is inflated; who sends more is cut off with 1009."""
+    rate: float = 1000.0
+    """Frames a second from a client, after a burst; who sends faster is read more slowly."""
+    burst: int = 1000
+    """Frames from a client that may come at once."""
+    errors: int = 10
+    """Bad requests of a client; with that many it is cut off with 1008."""
+    lag: int = 100_000
+    """Messages that a reader may be behind, whatever it asks for."""
+    lag_seconds: float = 60.0
+    """Age of the oldest of them."""
+    replay: int = 100_000
+    """Messages that a reader may ask for to begin with."""
+    patience: float = 20.0
+    """Seconds in which a client may take nothing while something waits for it."""
+    handshake_seconds: float = 10.0
+    """For a connection to be opened."""
+    places: int = 10_000
+    """Of lost readers who may come back; the oldest are forgotten first."""
+    recheck_seconds: float = 5.0
+    """Between two looks whether readers may still read what they read."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not isinstance(value, int | float) or not value > 0:
+                raise ValueError(f"{field.name} is a number, more than 0, not {value!r}")

@@ -1,0 +1,114 @@
+"""The server of a hub, on asyncio or on trio."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import anyio
+from websockets.frames import CloseCode
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from driftline import Bus
+from driftline._hub.access import Authorize
+from driftline._hub.hub import Hub, on_asyncio
+from driftline._hub.limits import Limits
+from driftline._hub.pages import answer
+from driftline.protocol import SUBPROTOCOL
+from driftline.websockets import serve_options
+
+
+@asynccontextmanager
+async def serve(
+    bus: Bus,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8765,
+    authorize: Authorize | None = None,
+    origins: Iterable[str] = (),
+    limits: Limits | None = None,
+    keep: bool = False,
+    ssl: Any = None,
+) -> AsyncIterator[Hub]:
+    """Serve a bus over WebSocket while a block runs, on asyncio or on trio.
+
+    ::
+
+        async with serve(bus) as hub:
+            print("listening on", hub.url)
+            await anyio.sleep_forever()
+
+    Clients speak `driftline.v1` (docs/protocol.md), or connect to `/topic/NAME` for its messages as
+    they are. Browsers get the inspector at `/`. Values that JSON has no form for are sent as their
+    `repr`; bytes are sent as they are.
+
+    At the end of the block all connections are closed, with code 1001.
+
+    Args:
+        bus: the bus. A `limit` bounds what it keeps for who is behind.
+        host: the address to listen at. Nobody but this machine can connect to the one that it is if
+            nothing is said.
+        port: likewise; 0 is any that is free.
+        authorize: says who may do what: a function of a token (or None), of "read" or "publish",
+            and of a pattern or name, such as `Tokens`. Without it, everybody may do everything.
+        origins: of pages that may connect beside those of the hub itself: "https://example.org".
+        limits: what a client may do at most.
+        keep: True has the bus keep topics that clients publish to, with what they replay.
+        ssl: as for `websockets.serve`.
+
+    Raises:
+        OSError: it cannot listen there.
+    """
+    hub = Hub(bus, limits or Limits(), authorize, origins, keep=keep)
+    failure: Exception | None = None
+    async with anyio.create_task_group() as tasks:
+        try:
+            async with _listening(hub, host, port, ssl):
+                tasks.start_soon(hub.watch)
+                yield hub
+        except Exception as error:  # not raised here, where it would come in a group
+            failure = error
+        tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+@asynccontextmanager
+async def _listening(hub: Hub, host: str, port: int, ssl: Any) -> AsyncIterator[None]:
+    def process_request(_: object, request: Request) -> Response | None:
+        return answer(hub, request)
+
+    options = {
+        "process_request": process_request,
+        "select_subprotocol": _select,
+        "max_size": hub.limits.message_bytes,
+        "open_timeout": hub.limits.handshake_seconds,
+        "ssl": ssl,
+    }
+    hub.host = host
+    if not on_asyncio():
+        from websockets.trio.server import serve as serve_on_trio
+
+        async with anyio.create_task_group() as tasks:
+            server = await tasks.start(
+                partial(serve_on_trio, hub.handle, port, host=host, **options)
+            )
+            hub.port = server.listeners[0].socket.getsockname()[1]
+            yield
+            with anyio.CancelScope(shield=True):
+                await server.aclose(code=CloseCode.GOING_AWAY)
+            tasks.cancel_scope.cancel()
+    else:
+        from websockets.asyncio.server import serve as serve_on_asyncio
+
+        async with serve_on_asyncio(hub.handle, host, port, **options, **serve_options()) as server:
+            hub.port = next(iter(server.sockets)).getsockname()[1]
+            yield
+            server.close(code=CloseCode.GOING_AWAY)
+
+
+def _select(_: object, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    return Subprotocol(SUBPROTOCOL) if SUBPROTOCOL in offered else None
