@@ -4,7 +4,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any
@@ -155,6 +155,25 @@ def test_clients_get_what_is_published_until_the_topic_ends(serving: Serving) ->
         assert read_all(one) == read_all(other) == ["before", *values]
         assert one.close_code == other.close_code == 1000
         assert host.ending() == host.ending() == "ended"
+
+
+def test_servers_on_several_loops_and_threads_share_a_topic() -> None:
+    """Published from a thread that none of them runs in."""
+    topic: Topic[str] = Topic("news")
+    values = [str(number) for number in range(2000)]
+    with ExitStack() as stack:
+        hosts = [
+            stack.enter_context(serving(topic))
+            for serving in (on_asyncio, on_asyncio, on_uvloop, on_trio, on_threads)
+        ]
+        clients = [stack.enter_context(host.client()) for host in hosts for _ in range(2)]
+        while sum(each.name != "fan-out" for each in topic.subscriptions()) < len(clients):
+            time.sleep(0.001)
+        for value in values:
+            topic.publish(value)
+        topic.close()
+        for client in clients:
+            assert read_all(client) == values
 
 
 @EACH_SERVER
