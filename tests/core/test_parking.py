@@ -587,7 +587,7 @@ async def test_p6_a_reader_that_fails_when_woken_leaves_no_other_asleep() -> Non
 async def test_d8_readers_that_are_woken_at_once_let_others_run_and_none_is_left_behind(
     elsewhere: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(on_asyncio, "_SLICE", -1.0)  # the clock is looked at for every eighth
+    monkeypatch.setattr(on_asyncio, "_SLICE", -1.0)  # so it ends where the clock is looked at
     monkeypatch.setattr(on_trio, "_SLICE", 8)
     topic = Topic[int]("topic")
     many = 800
@@ -621,6 +621,39 @@ async def test_d8_readers_that_are_woken_at_once_let_others_run_and_none_is_left
             topic.close()
     assert sorted(woken) == list(range(many))
     assert max(later - earlier for earlier, later in pairwise([*seen, many])) <= 32
+
+
+@ASYNCIO
+def test_d8_readers_that_do_much_when_they_are_woken_are_few_in_a_slice(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a clock that only they move, a millisecond each; a slice is two."""
+    now = 0.0
+    monkeypatch.setattr(on_asyncio, "monotonic", lambda: now)
+
+    async def main() -> None:
+        topic = Topic[int]("topic")
+        many = 100
+        woken = 0
+        seen: list[int] = []
+
+        async def read(subscription: Subscription[int]) -> None:
+            nonlocal now, woken
+            await subscription.receive()
+            now += 0.001
+            woken += 1
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(many):
+                tasks.start_soon(read, topic.subscribe())
+            await until_parked(topic, many)
+            topic.publish(1)
+            while woken < many:
+                seen.append(woken)
+                await checkpoint()
+        assert max(later - earlier for earlier, later in pairwise([*seen, many])) == 3
+
+    run(("asyncio", options), main)
 
 
 who: contextvars.ContextVar[str] = contextvars.ContextVar("who", default="nobody")

@@ -23,8 +23,9 @@ from typing import Any, Final
 from driftline._core.parking.base import Parking, Reader, TaskWaiter
 from driftline._core.parking.here import running_loop
 
-_SLICE: Final = 0.005  # seconds for which tasks are woken before the loop gets a turn
-_CLOCK: Final = 0b111  # the clock is read for every eighth task
+_SLICE: Final = 0.002  # seconds for which tasks are woken before the loop gets a turn
+_CLOCK: Final = 8  # tasks between two looks at the clock, while they are quick
+_QUICK: Final = _SLICE / 8  # seconds that so many take then
 
 
 class AsyncioWaiter(TaskWaiter):
@@ -132,8 +133,9 @@ class AsyncioParking(Parking[AsyncioWaiter]):
             raise
 
     def _wake(self) -> None:
-        deadline = monotonic() + _SLICE
-        passed = 0
+        looked = monotonic()
+        deadline = looked + _SLICE
+        passed, next_look = 0, 1
         while self._waking:
             waiter, reader = self._waking[0]
             future = waiter.future
@@ -151,9 +153,13 @@ class AsyncioParking(Parking[AsyncioWaiter]):
                         raise
             self._waking.popleft()
             passed += 1
-            if not passed & _CLOCK and self._waking and monotonic() > deadline:
-                self.loop.call_soon(partial(self.resume, begin=False), context=self.context)
-                return
+            if passed == next_look and self._waking:
+                now = monotonic()
+                if now > deadline:
+                    self.loop.call_soon(partial(self.resume, begin=False), context=self.context)
+                    return
+                next_look += _CLOCK if now - looked < _QUICK else 1
+                looked = now
 
 
 def _runs_a_task(loop: AbstractEventLoop) -> bool:
