@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found = [change for change in all_changes() if change.file.startswith(options.under)]
     chosen = Random(options.seed).sample(found, min(options.sample or len(found), len(found)))
     survivors: list[tuple[Change, Outcome]] = []
+    hangs = 0
     with copied() as copy:
         covering = cover(copy)
         end = monotonic() + 60 * options.minutes
@@ -44,6 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             outcome = trial(copy, change, covering)
             if options.explore and not outcome.caught_by:
                 outcome = explored(copy, change)
+            if outcome.how == "hangs":
+                hangs += 1
+                sys.stderr.write(f"{number}/{len(chosen)} hangs: {change}\n")
             if not outcome.caught_by:
                 survivors.append((change, outcome))
                 sys.stderr.write(f"{number}/{len(chosen)} survives: {change}\n")
@@ -54,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"{change}  ({outcome.how})\n")
     sys.stdout.write(
         f"{len(chosen) - len(survivors)} of {len(chosen)} changes were noticed, {score:.1f} %, "
-        f"out of {len(found)}; seed {options.seed}\n"
+        f"{hangs} of them because the tests did not end, out of {len(found)}; seed {options.seed}\n"
     )
     return 0 if score >= options.least else 1
 

@@ -2,8 +2,9 @@
 
 Each gap is measured twice. *Elapsed* is what a user of the loop feels; in it are other threads that
 have the interpreter, and other processes that have the processor. *Computed* is the processor time
-of the loop's own thread between two beats, without garbage collections: what its own tasks take,
-and driftline in them. Nobody else can lengthen that, so that is what is judged.
+of the loop's own thread between two beats, without garbage collections and without holding messages
+to the law: what its tasks take, and driftline in them. Nobody else can lengthen that, so that is
+what is judged.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from time import perf_counter, thread_time
 
 import anyio
 
-from soak.collecting import spent_here
+from soak.not_ours import spent_here
 
 INTERVAL = 0.001
 RESOLUTION = 1e-4

@@ -78,8 +78,8 @@ def tables(run: Run, idle: Gaps, counting: Gaps, counters: int) -> str:
             *_table(("gap between heartbeats, ms", "p50", "p99", "p99.9", "largest"), hearts),
             "",
             "- computed: processor time of the loop's thread between two beats, which neither other"
-            " threads nor other processes lengthen, without garbage collections, and with what the"
-            " loads compute themselves.",
+            " threads nor other processes lengthen, without garbage collections and without holding"
+            " messages to the law, and with all else that the loads do.",
             "- elapsed: on the clock. A thread that computes keeps the interpreter for 5 ms at a"
             " time, so floods from threads show in it; the controls have no driftline.",
             "- memory: the line through what was measured after the first quarter.",

@@ -11,6 +11,7 @@ from typing import Any
 
 from driftline import Subscription
 from proof.law import LawBroken, Published, miscounts, told_of
+from soak.not_ours import judge
 
 
 class Witness:
@@ -35,6 +36,9 @@ class Witness:
 
     def got(self, *values: Published) -> None:
         """Say what was just read, in its order."""
+        judge(self._judge, values)
+
+    def _judge(self, values: tuple[Published, ...]) -> None:
         for publisher, number in values:
             last = self._last[publisher] if self.exact else self._last.get(publisher, number - 1)
             if number <= last:
