@@ -4,6 +4,7 @@ from soak.loads.closing import CLOSING
 from soak.loads.coming_and_going import COMING_AND_GOING
 from soak.loads.epochs import EPOCHS
 from soak.loads.flood import FLOOD, TRICKLE
+from soak.loads.hub import HUB
 from soak.loads.patterns import PATTERNS
 from soak.loads.returning import RETURNING
 from soak.loads.sending import SENDING
@@ -21,4 +22,5 @@ LOADS = [
     CLOSING,
     SENDING,
     EPOCHS,
+    HUB,
 ]
