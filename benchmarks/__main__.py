@@ -15,6 +15,7 @@ from . import (
     bus_memory,
     deliveries,
     drain,
+    hub,
     letting_go,
     limit_cost,
     memory,
@@ -39,6 +40,7 @@ BENCHMARKS = {
     "stalled": stalled,
     "letting_go": letting_go,
     "ws": ws,
+    "hub": hub,
 }
 
 PLOTS: dict[str, Callable[[Sequence[Table]], str]] = {"ws": ws.plot}

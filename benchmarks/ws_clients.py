@@ -65,11 +65,11 @@ class Answer(NamedTuple):
 class Client:
     """A client that counts the bytes that it receives."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, path: str = "") -> None:
         self.bytes = 0
         self.socket = socket.create_connection(("127.0.0.1", port))
         self.protocol = ClientProtocol(
-            parse_uri(f"ws://127.0.0.1:{port}"),
+            parse_uri(f"ws://127.0.0.1:{port}{path}"),
             extensions=[ClientPerMessageDeflateFactory(client_max_window_bits=True)],
             max_size=None,
         )
@@ -98,8 +98,8 @@ class Client:
 class Witness(Client):
     """A client that also decodes what it receives, and notes when it came."""
 
-    def __init__(self, port: int) -> None:
-        super().__init__(port)
+    def __init__(self, port: int, path: str = "") -> None:
+        super().__init__(port, path)
         self.messages: list[bytes] = []
         self.arrivals: list[float] = []
 

@@ -99,6 +99,11 @@ def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
             ["asyncio | nothing (control)", "trio    | nothing (control)"],
         ),
         (
+            "hub",
+            "A hub with 9 clients that read, and others that never do",
+            ["asyncio | 0", "uvloop  | 0", "        | 1"],
+        ),
+        (
             "ws",
             "Microseconds of the server for one delivered message: ten messages in a tick, deflate",
             [

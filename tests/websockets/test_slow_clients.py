@@ -1,6 +1,7 @@
 """Clients that take nothing, or are gone: each is cut off in its time, and the others get all."""
 
 import asyncio
+import select
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -70,6 +71,20 @@ async def test_f1_who_never_reads_is_cut_off_within_its_limits(limits: dict[str,
             await is_cut_off(bad, connection)
             topic.publish("last")
             assert await good.recv() == "last"
+
+
+async def test_f1_who_is_cut_off_is_told_at_once_and_the_kernel_keeps_nothing_for_it() -> None:
+    """Although it takes nothing. The end of a connection would otherwise wait behind the rest."""
+    topic: Topic[str] = Topic("news")
+    async with relaying_to_all(topic, server=NO_PINGS, patience=PATIENCE) as host:  # noqa: SIM117
+        async with a_stalled_client(host) as (bad, _):
+            for _ in range(ENOUGH):
+                topic.publish(LARGE)
+            assert await host.endings.get() == "too slow"
+            poll = select.poll()
+            poll.register(bad.socket, 0)  # nothing but its end
+            [(_, event)] = await asyncio.to_thread(poll.poll, 5000)
+            assert event & (select.POLLHUP | select.POLLERR)
 
 
 async def test_f1_what_is_kept_for_those_who_never_read_is_bounded() -> None:

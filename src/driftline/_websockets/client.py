@@ -23,7 +23,7 @@ from driftline._websockets.backlog import Backlog, Tell
 from driftline._websockets.fan_out import FanOut
 from driftline._websockets.patience import Patience
 from driftline._websockets.prepared import PreparedMessage
-from driftline._websockets.wire import compression_of, fragments_end
+from driftline._websockets.wire import abort_now, compression_of, fragments_end
 
 Ending = Literal["gone", "ended", "too slow"]
 
@@ -168,4 +168,4 @@ class Client:
             # One that takes nothing will not take this either.
             async with asyncio.timeout(_GRACE if self.connection.paused else None):
                 await self.connection.close(CloseCode.TRY_AGAIN_LATER, "too slow")
-        self.connection.transport.abort()
+        abort_now(self.connection)

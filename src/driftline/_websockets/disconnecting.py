@@ -6,6 +6,8 @@ from typing import Any, Final
 
 import anyio
 
+from driftline._websockets.wire import abort_now
+
 _GRACE: Final = 1.0  # seconds to take the frame that says why it is closed
 _LONGEST: Final = 123  # bytes that a reason has room for
 
@@ -34,7 +36,7 @@ async def disconnect(
 async def abort(websocket: Any) -> None:
     """End a connection without a word."""
     if hasattr(websocket, "transport"):
-        websocket.transport.abort()
+        abort_now(websocket)
     else:
         with anyio.move_on_after(0):  # which closes a stream of trio by force
             await websocket.stream.aclose()

@@ -15,6 +15,8 @@ from typing import Any, Final
 from websockets.asyncio.connection import Connection
 from websockets.protocol import State
 
+from driftline._websockets.wire import abort_now
+
 LOOKS: Final = 8  # in the time after which a connection is cut off
 # Where Linux has `tcpi_bytes_acked` in what it tells of a connection.
 _INFORMATION: Final = getattr(socket, "TCP_INFO", None)
@@ -63,7 +65,7 @@ class Patience:
         self._unsent, self._acknowledged = left, taken
         if now - self._since >= self._seconds:
             self.over = True
-            connection.transport.abort()
+            abort_now(connection)
         else:
             self._timer = connection.loop.call_later(self._seconds / LOOKS, self._look)
 

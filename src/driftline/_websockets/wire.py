@@ -7,6 +7,7 @@ before it is used: where something is missing, messages are sent with `send()`, 
 from __future__ import annotations
 
 import socket
+import struct
 from contextlib import suppress
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ _NEEDED_OF_THE_PROTOCOL: Final = ("expect_continuation_frame", "extensions", "si
 _UNSENT: Final = 32 * 1024
 """Bytes that the kernel keeps before it sends them. Without a bound it takes megabytes for a client
 that reads nothing, and hides for so long that it does not."""
+
+_AT_ONCE: Final = struct.pack("ii", 1, 0)
 
 
 def can_share(websocket: object) -> bool:
@@ -56,6 +59,19 @@ def bound_unsent(websocket: Connection) -> None:
         with suppress(OSError):  # not over TCP, or gone
             if not 0 < connected.getsockopt(socket.IPPROTO_TCP, option) < _UNSENT:
                 connected.setsockopt(socket.IPPROTO_TCP, option, _UNSENT)
+
+
+def abort_now(websocket: Any) -> None:
+    """End a connection of the asyncio server, and let the kernel forget what is unsent, too.
+
+    Otherwise it would keep that for a client that takes nothing, for minutes, and the client would
+    not be told.
+    """
+    connected = websocket.transport.get_extra_info("socket")
+    if connected is not None:
+        with suppress(OSError):  # it is gone
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+    websocket.transport.abort()
 
 
 def fragments_end(websocket: Connection) -> Any:
