@@ -41,6 +41,14 @@ file = "_core/message.py"
 old = "        if found is None:"
 new = "        if False:"
 tests = ["core/test_resume.py::test_a_malformed_token_is_refused"]
+
+[[fault]]
+label = "all"
+breaks = "it cannot be imported"
+file = "_core/report.py"
+old = "from __future__ import annotations"
+new = "from __future__ import what_is_to_come"
+tests = ["core/test_resume.py::test_a_malformed_token_is_refused"]
 """
 
 
@@ -80,9 +88,10 @@ def test_a_fault_that_is_not_found_is_told_of(tmp_path: Path) -> None:
         timeout=100,
     )
     assert run.returncode == 1, run.stderr
-    assert "1 of 2 planted faults were caught" in run.stdout
+    assert "2 of 3 planted faults were caught" in run.stdout
     assert "a docstring says something else: passes" in run.stderr
     assert "a malformed token is taken: fails" in run.stderr
+    assert "it cannot be imported: fails" in run.stderr
 
 
 # Small changes.

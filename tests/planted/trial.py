@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = Path("src", "driftline")
 
 _PASSED = 0  # the exit code of pytest
+_NOT_IMPORTED = "while loading conftest|errors? during collection"
 _LONGEST = 60.0  # seconds beside the patience with single tests
 
 for module in ("anyio.pytest_plugin", "hypothesis", "trio.testing", "uvloop"):
@@ -127,4 +128,6 @@ def _outcome(code: int, output: str, errors: str, seconds: float) -> Outcome:
     hangs = re.search(r"^Timeout \(", errors, re.MULTILINE) is not None
     if started and (hangs or code < 0):
         return Outcome(started[-1], "hangs" if hangs else "crashes", seconds)
+    if not started and (code < 0 or re.search(_NOT_IMPORTED, output + errors)):
+        return Outcome("importing it", "hangs" if code < 0 else "fails", seconds)
     raise RuntimeError(f"the tests could not be run:\n{output}\n{errors}")
