@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = Path("src", "driftline")
 
 _PASSED = 0  # the exit code of pytest
-_NOT_IMPORTED = "while loading conftest|errors? during collection"
+_NOT_IMPORTED = r"while loading conftest|collected \d+ items / \d+ error"
 _LONGEST = 60.0  # seconds beside the patience with single tests
 
 for module in ("anyio.pytest_plugin", "hypothesis", "trio.testing", "uvloop"):
