@@ -257,6 +257,14 @@ def test_p8_many_messages_at_once_are_cut_like_one_by_one() -> None:
     assert counts(subscription) == (10, 90, 0)
 
 
+def test_p8_a_limit_in_bytes_that_is_reached_exactly_keeps_no_more() -> None:
+    topic = Topic[int](limit_bytes=1_600, sizeof=lambda size: size)
+    reader = topic.subscribe(on_lag="skip")
+    for _ in range(1_000):
+        topic.publish(100)
+    assert sum(rest(reader)) == 1_600
+
+
 def test_p8_d4_a_limit_in_bytes_holds() -> None:
     topic = Topic[bytes](limit_bytes=1_000, sizeof=len)
     subscription = topic.subscribe(on_lag="skip")
