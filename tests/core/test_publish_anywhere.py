@@ -352,6 +352,7 @@ def test_p4_p6_e12_a_call_that_fails_is_reported_and_reaches_neither_publisher_n
     lucky = park_a_task(alive, topic)
     topic.publish(1)
     assert [report.exc_type for report in reports] == [ZeroDivisionError]
+    assert "will be woken with the next message" in reports[0].exc_value.__notes__[0]
     assert let_end(alive, lucky) == 1
     odd.odd = False
     topic.publish(2)  # calls it again

@@ -257,6 +257,16 @@ def test_p8_many_messages_at_once_are_cut_like_one_by_one() -> None:
     assert counts(subscription) == (10, 90, 0)
 
 
+def test_p8_a_limit_that_is_lowered_to_where_many_milestones_are_behind_cuts_no_more() -> None:
+    topic = Topic[int]()
+    reader = topic.subscribe(on_lag="skip")
+    far_back, apart = 257, 1024  # as many as are looked at in one step, and one
+    topic.publish_many(range((far_back + 5) * apart))
+    topic.limit = 5 * apart + apart // 2
+    topic.publish(-1)
+    assert topic.limit <= len(list(rest(reader))) <= topic.limit + apart
+
+
 def test_p8_a_limit_in_bytes_that_is_reached_exactly_keeps_no_more() -> None:
     topic = Topic[int](limit_bytes=1_600, sizeof=lambda size: size)
     reader = topic.subscribe(on_lag="skip")
