@@ -7,6 +7,7 @@ from asyncio import Future
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context, copy_context
+from itertools import pairwise
 from threading import Thread
 from time import monotonic
 from types import SimpleNamespace
@@ -191,11 +192,53 @@ def test_a_milestone_is_remembered_though_many_behind_it_are_dead() -> None:
     assert milestones.oldest == reader._seq == 0
 
 
+def test_s3_an_error_of_leading_keeps_no_messages() -> None:
+    class Payload:
+        pass
+
+    topic: Topic[Any] = Topic()
+    head, foreign = topic.subscribe(), Topic[Any]().subscribe()
+    payload = Payload()
+    gone = ref(payload)
+    topic.publish(payload)
+    del payload
+    with pytest.raises(ValueError, match="is not behind") as error:
+        head.lead([foreign])
+    head.close()
+    assert gone() is None
+    assert error.tb is not None  # which has the frame
+
+
 def test_the_first_milestone_alive_is_found_behind_dead_ones() -> None:
     milestones = Milestones()
     alive: Milestone[int] = Milestone()
     milestones._marks.extend([(1, ref(Milestone[int]())), (2, ref(alive))])
     assert milestones.first(1).link is alive
+
+
+def test_a_place_is_found_although_all_milestones_before_it_are_dead() -> None:
+    links: list[Link[int]] = [Link() for _ in range(3000)]
+    for link, following in pairwise(links):
+        link.next = following
+    found, seq = Milestones().seek(Hold(links[0]), 0, lambda _, seq: seq < 2000)
+    assert (links.index(found.link), seq) == (2000, 2000)
+
+
+def test_e4_who_publishes_on_a_topic_that_is_closed_in_this_moment_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    look = Topic._refuse_if_closed
+
+    def look_and_close(topic: Topic[int]) -> None:
+        look(topic)
+        monkeypatch.undo()
+        topic.close()
+
+    monkeypatch.setattr(Topic, "_refuse_if_closed", look_and_close)
+    topic: Topic[int] = Topic()
+    with pytest.raises(anyio.ClosedResourceError):
+        topic.publish(1)
+    assert topic.published == 0
 
 
 def test_who_reads_on_in_the_moment_in_which_it_would_be_cut_off_is_not() -> None:

@@ -135,6 +135,12 @@ MALFORMED: list[tuple[Any, type[Exception]]] = [
 ]
 
 
+def test_what_is_shown_of_a_token_that_is_none_is_bounded() -> None:
+    with pytest.raises(ValueError, match="#") as error:
+        Position.parse("#" * 1_000)
+    assert str(error.value).count("#") == 80
+
+
 @pytest.mark.parametrize(
     ("token", "error"), MALFORMED, ids=[repr(token)[:20] for token, _ in MALFORMED]
 )
