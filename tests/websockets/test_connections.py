@@ -84,6 +84,20 @@ async def test_own_messages_and_those_of_the_topic_are_all_understood(
             assert await client.recv() == text
 
 
+async def test_what_was_changed_since_it_was_sent_is_sent_as_it_is_now() -> None:
+    """Although it is the same object, which otherwise is compressed once."""
+    data = bytearray(b"some " * 100)
+    async with (
+        relaying_to_all(Topic("news"), server=serve_options()) as host,
+        host.client() as client,
+    ):
+        connection = await host.arrived.get()
+        for word in (b"this", b"that"):
+            data[:4] = word
+            await connection.send(data)
+            assert await client.recv() == bytes(data)
+
+
 async def test_nothing_follows_the_frame_that_closes() -> None:
     """The connection may be closed between publishing and writing."""
     topic: Topic[str] = Topic("news")
