@@ -14,7 +14,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from driftline import Topic
-from driftline.websockets import relay
+from driftline.websockets import relay, statistics
 
 TEXT, BINARY, CLOSE, PING = 0x81, 0x82, 0x88, 0x89
 COMPRESSED = 0x40
@@ -190,6 +190,13 @@ async def until(condition: Callable[[], bool]) -> None:
     """Let everybody else go on until something holds."""
     while not condition():  # noqa: ASYNC110 - there is no event for it
         await asyncio.sleep(0)
+
+
+async def all_live(count: int) -> None:
+    """Wait until so many clients keep up with a topic."""
+    await until(
+        lambda: any(len(each.clients) == count and not each.behind for each in statistics())
+    )
 
 
 def _connected(port: int) -> socket.socket:

@@ -15,16 +15,11 @@ from websockets.frames import CloseCode
 
 from driftline import Bus, Topic
 from driftline.websockets import relay, serve_options, statistics
-from loopback import CLOSE, hosting, read_all, relaying_to_all, until
+from loopback import CLOSE, all_live, hosting, read_all, relaying_to_all, until
 
 CERTIFICATE = Path(__file__).with_name("localhost.pem")
 SERVERS = pytest.mark.parametrize("server", [{}, serve_options()], ids=["stock", "shared"])
 LARGE = "x" * 300 * 1024
-
-
-async def is_live() -> None:
-    """Wait until all clients keep up."""
-    await until(lambda: any(each.clients and not each.behind for each in statistics()))
 
 
 @SERVERS
@@ -47,7 +42,7 @@ async def test_a_message_waits_for_the_end_of_one_that_is_sent_in_fragments(
         host.client() as other,
     ):
         connection = await host.arrived.get()
-        await is_live()
+        await all_live(2)
         sending = asyncio.ensure_future(connection.send(fragments()))
         await first_is_sent.wait()
         topic.publish("one")
@@ -64,18 +59,43 @@ async def test_a_message_waits_for_the_end_of_one_that_is_sent_in_fragments(
 async def test_own_messages_and_those_of_the_topic_are_all_understood(
     server: dict[str, Any],
 ) -> None:
-    """Also compressed ones, which refer back to others where the server has its own compressor."""
+    """Also compressed ones, which refer back to others where the server has its own compressor.
+
+    Another client, without compression, gets those of the topic plain.
+    """
     topic: Topic[str] = Topic("news")
-    expected = [f"{kind} {number} " * 100 for number in range(20) for kind in ("topic", "own")]
-    async with relaying_to_all(topic, server=server) as host, host.client() as client:
+    kinds = ("topic", "own", "fragmented")
+    expected = [f"{kind} {number} " * 100 for number in range(20) for kind in kinds]
+    async with (
+        relaying_to_all(topic, server=server) as host,
+        host.client() as client,
+        host.client(compression=None) as plain,
+    ):
         connection = await host.arrived.get()
-        await is_live()
+        await all_live(2)
         for text in expected:
             if text.startswith("own"):
                 await connection.send(text)
+            elif text.startswith("fragmented"):
+                await connection.send([text[:99], text[99:]])
             else:
                 topic.publish(text)
+                assert await plain.recv() == text
             assert await client.recv() == text
+
+
+async def test_what_was_changed_since_it_was_sent_is_sent_as_it_is_now() -> None:
+    """Although it is the same object, which otherwise is compressed once."""
+    data = bytearray(b"some " * 100)
+    async with (
+        relaying_to_all(Topic("news"), server=serve_options()) as host,
+        host.client() as client,
+    ):
+        connection = await host.arrived.get()
+        for word in (b"this", b"that"):
+            data[:4] = word
+            await connection.send(data)
+            assert await client.recv() == bytes(data)
 
 
 async def test_nothing_follows_the_frame_that_closes() -> None:
@@ -83,7 +103,7 @@ async def test_nothing_follows_the_frame_that_closes() -> None:
     topic: Topic[str] = Topic("news")
     async with relaying_to_all(topic) as host, host.raw_client() as client:
         connection = await host.arrived.get()
-        await is_live()
+        await all_live(1)
         topic.publish("before")
         await asyncio.sleep(0)
         topic.publish("after")
@@ -145,7 +165,7 @@ async def test_it_works_over_tls() -> None:
             ssl=of_client, server_hostname="localhost", max_queue=1, close_timeout=0.1
         ) as client,
     ):
-        await is_live()
+        await all_live(1)
         for number in range(40):
             topic.publish(f"{number} {LARGE}")
         await until(lambda: statistics()[0].behind == 1)
@@ -168,7 +188,7 @@ async def test_it_works_over_tls() -> None:
 async def test_what_cannot_be_sent_is_raised_in_the_handler(
     value: Any, options: dict[str, Any], error: type[Exception], words: str, behind: bool
 ) -> None:
-    """What was published before is sent, and nothing that a client would refuse."""
+    """In each; what was published before is sent, and nothing that a client would refuse."""
     topic: Topic[Any] = Topic("news", replay=2)
     good: Any = b"good"
     if options.get("encode"):
@@ -178,17 +198,19 @@ async def test_what_cannot_be_sent_is_raised_in_the_handler(
         topic.publish(value)
     async with (
         relaying_to_all(topic, replay=2, **options) as host,
-        host.client() as client,
+        host.client() as one,
+        host.client() as other,
     ):
         if not behind:
-            await is_live()
+            await all_live(2)
             topic.publish(good)
             topic.publish(value)
-        raised = await host.endings.get()
-        assert isinstance(raised, error)
-        assert words in str(raised)
-        assert await read_all(client) in (["good"], [b"good"])
-        assert client.close_code == CloseCode.INTERNAL_ERROR
+        for client in (one, other):
+            raised = await host.endings.get()
+            assert isinstance(raised, error)
+            assert words in str(raised)
+            assert await read_all(client) in (["good"], [b"good"])
+            assert client.close_code == CloseCode.INTERNAL_ERROR
 
 
 async def test_what_is_written_is_logged_where_websockets_logs_it(
@@ -198,7 +220,7 @@ async def test_what_is_written_is_logged_where_websockets_logs_it(
     topic: Topic[str] = Topic("news")
     with caplog.at_level(logging.DEBUG, "websockets.server"):
         async with relaying_to_all(topic) as host, host.client() as client:
-            await is_live()
+            await all_live(1)
             topic.publish("one")
             assert await client.recv() == "one"
     assert "> 5 bytes of the fan-out" in caplog.messages

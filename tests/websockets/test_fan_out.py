@@ -4,6 +4,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from contextvars import ContextVar
 from random import Random
+from typing import Any
 
 import pytest
 from websockets.asyncio.server import ServerConnection
@@ -11,14 +12,7 @@ from websockets.asyncio.server import ServerConnection
 from driftline import Topic
 from driftline._websockets.relay import fan_outs
 from driftline.websockets import relay, serve_options, statistics
-from loopback import hosting, read_all, relaying_to_all, until
-
-
-async def all_live(count: int) -> None:
-    """Wait until so many clients keep up."""
-    await until(
-        lambda: any(len(each.clients) == count and not each.behind for each in statistics())
-    )
+from loopback import all_live, hosting, read_all, relaying_to_all, until
 
 
 async def test_a_message_is_encoded_once_for_all_clients() -> None:
@@ -121,6 +115,20 @@ async def test_who_comes_within_the_window_is_not_judged_by_what_the_window_hold
                 assert await read_all(first) == ["one", "two", *numbers]
                 assert await read_all(second) == ["two", *numbers]
                 assert await read_all(third) == numbers
+
+
+async def test_who_comes_within_the_window_is_told_what_cannot_be_sent() -> None:
+    """F4, for one that was not live when the head met it."""
+    topic: Topic[Any] = Topic("numbers")
+    async with relaying_to_all(topic, window=0.2) as host, host.client() as first:
+        await all_live(1)
+        topic.publish("one")
+        async with host.client() as second:
+            await until(lambda: len(statistics()[0].clients) == 2)
+            topic.publish(2)
+            for client, messages in ((first, ["one"]), (second, [])):
+                assert isinstance(await host.endings.get(), TypeError)
+                assert await read_all(client) == messages
 
 
 async def test_handlers_share_no_context() -> None:

@@ -6,6 +6,7 @@ import tracemalloc
 import zlib
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -13,10 +14,11 @@ from websockets.asyncio.server import ServerConnection
 from websockets.frames import CloseCode
 
 from driftline import Topic
-from driftline.websockets import publish_from, relaying, serve_options
+from driftline.websockets import Allowance, publish_from, relaying, serve_options
 from loopback import BINARY, COMPRESSED, TEXT, frame, hosting
 
 MEBIBYTE = 1024 * 1024
+SERVERS = pytest.mark.parametrize("server", [{}, serve_options()], ids=["stock", "shared"])
 
 
 @contextmanager
@@ -40,11 +42,12 @@ def publishing(topic: Topic[Any], **options: Any) -> Any:
     return handler
 
 
-async def test_f5_a_frame_that_claims_to_be_enormous_is_refused() -> None:
+@SERVERS
+async def test_f5_a_frame_that_claims_to_be_enormous_is_refused(server: dict[str, Any]) -> None:
     """Its first bytes are enough for that, and what came before is published."""
     topic: Topic[str] = Topic("room")
     received = topic.subscribe()
-    async with hosting(publishing(topic)) as host, host.raw_client() as client:
+    async with hosting(publishing(topic), **server) as host, host.raw_client() as client:
         with little_memory(MEBIBYTE):
             await client.send(frame(TEXT, b"before"))
             await client.send(struct.pack("!BBQ", BINARY, 0x80 | 127, 2**62) + bytes(4))
@@ -54,7 +57,7 @@ async def test_f5_a_frame_that_claims_to_be_enormous_is_refused() -> None:
     assert received.lag == 0
 
 
-@pytest.mark.parametrize("server", [{}, serve_options()], ids=["stock", "shared"])
+@SERVERS
 async def test_f6_a_frame_that_would_inflate_to_a_huge_one_is_refused(
     server: dict[str, Any],
 ) -> None:
@@ -76,23 +79,23 @@ async def test_f6_a_frame_that_would_inflate_to_a_huge_one_is_refused(
 
 async def test_f7_who_sends_without_pause_is_slowed_down() -> None:
     """It is read as fast as it may send, the rest waits at its end, and another one is served."""
-    burst, rate = 5, 20.0
+    burst, rate, size = 5, 20.0, 64 * 1024
     topic: Topic[str] = Topic("room")
     received = topic.subscribe()
     loop = asyncio.get_running_loop()
-    flood = frame(TEXT, b"x" * 1024) * 32 * 1024
+    flood = frame(TEXT, b"x" * size) * 512  # which would be read in no time, if it were
     handler = publishing(topic, rate=rate, burst=burst)
     async with (
         hosting(handler, close_timeout=0.1) as host,
         host.raw_client() as flooding,
         host.client() as other,
     ):
-        with little_memory(4 * MEBIBYTE):
+        with little_memory(8 * MEBIBYTE):
             begin = loop.time()
             sending = asyncio.ensure_future(flooding.send(flood))
-            for _ in range(burst + 4):
-                assert len(await received.receive()) == 1024
-            assert loop.time() - begin > 3 / rate
+            for _ in range(burst + 10):
+                assert len(await received.receive()) == size
+            assert loop.time() - begin > 9 / rate
             await other.send("other")
             while await received.receive() != "other":
                 pass
@@ -113,6 +116,19 @@ async def test_f7_who_has_sent_too_fast_is_let_go_when_it_leaves() -> None:
             assert await received.receive() == "x"
         assert await host.endings.get() is None
     assert topic.published == 1
+
+
+def test_f7_silence_saves_up_no_more_than_a_burst() -> None:
+    """However long it was."""
+    burst, rate = 2, 100.0
+    allowance = Allowance(rate, burst)
+    begin = monotonic()
+    while monotonic() - begin < 0.05:  # which is five messages long
+        pass
+    at_once, begin = 0, monotonic()
+    while not allowance.spend():
+        at_once += 1
+    assert at_once <= burst + rate * (monotonic() - begin)
 
 
 async def test_f8_handshakes_that_never_end_are_bounded_in_time() -> None:

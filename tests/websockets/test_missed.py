@@ -3,11 +3,14 @@
 import asyncio
 import json
 
+import pytest
 from websockets.asyncio.server import ServerConnection
 
-from driftline import Message, Position, PositionLost, Topic
+from driftline import Message, OnLag, Position, PositionLost, Topic
 from driftline.websockets import Ending, relay, statistics
 from loopback import hosting, read_all, relaying_to_all, until
+
+ON_LAG = pytest.mark.parametrize("on_lag", ["raise", "skip"])
 
 
 def numbered(value: int) -> str:
@@ -20,12 +23,13 @@ def told(missed: int) -> str:
     return json.dumps({"missed": missed})
 
 
-async def test_f12_who_falls_behind_is_told_how_many_it_missed() -> None:
+@ON_LAG
+async def test_f12_who_falls_behind_is_told_how_many_it_missed(on_lag: OnLag) -> None:
     """What it gets and what it is told of make up everything, in order."""
     count = 2000
     topic: Topic[int] = Topic("prices", limit=50)
     async with (
-        relaying_to_all(topic, encode=numbered, tell=told, on_lag="raise") as host,
+        relaying_to_all(topic, encode=numbered, tell=told, on_lag=on_lag) as host,
         host.client(max_queue=1) as client,
     ):
         await host.arrived.get()
@@ -48,6 +52,25 @@ async def test_f12_who_falls_behind_is_told_how_many_it_missed() -> None:
         assert gaps >= 1
         assert await host.endings.get() == "ended"
         assert subscription.received + subscription.missed == count
+
+
+@ON_LAG
+async def test_f12_when_messages_are_cut_off_for_all_each_is_told(on_lag: OnLag) -> None:
+    """More is published at once than the topic keeps: the reader for all has missed it, too."""
+    topic: Topic[int] = Topic("prices", limit=5)
+    async with (
+        relaying_to_all(topic, encode=str, tell=told, on_lag=on_lag) as host,
+        host.client() as one,
+        host.client() as other,
+    ):
+        await until(lambda: any(len(each.clients) == 2 for each in statistics()))
+        topic.publish_many(range(100))
+        topic.close()
+        word, *values = await read_all(one)
+        missed = json.loads(word)["missed"]
+        assert missed >= 90
+        assert values == [str(value) for value in range(missed, 100)]
+        assert await read_all(other) == [word, *values]
 
 
 async def relay_since(topic: Topic[str], websocket: ServerConnection) -> Ending:

@@ -2,6 +2,7 @@
 
 import asyncio
 import select
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,8 +11,9 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 
 from driftline import Topic
+from driftline._websockets.relay import fan_outs
 from driftline.websockets import relay, statistics
-from loopback import Host, RawClient, hosting, read_all, relaying_to_all, until
+from loopback import Host, RawClient, all_live, hosting, read_all, relaying_to_all, until
 
 LARGE = "x" * 64 * 1024
 ENOUGH = 40  # of them, which no buffer takes: the client is behind
@@ -102,6 +104,21 @@ async def test_f1_what_is_kept_for_those_who_never_read_is_bounded() -> None:
         [fan_out] = statistics()
         assert fan_out.behind == 2
         assert 0 < fan_out.unsent <= 2 * KEPT
+
+
+async def test_f1_who_catches_up_is_written_to_in_pieces() -> None:
+    """However much there is, the rest stays in the topic, and little of it in the kernel."""
+    topic: Topic[str] = Topic("news", replay=1000)
+    topic.publish_many(["x" * 4096] * 1000)
+    async with (
+        relaying_to_all(topic, server=NO_PINGS, replay=1000) as host,
+        a_stalled_client(host),
+    ):
+        await until(lambda: any(fan_out.unsent for fan_out in statistics()))
+        [fan_out] = statistics()
+        assert fan_out.unsent <= KEPT
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # or else the kernel takes what it likes
+            assert fan_out.written <= KEPT
 
 
 async def test_f1_who_reads_slowly_is_not_cut_off() -> None:
@@ -198,11 +215,42 @@ async def test_f4_who_fails_in_the_middle_disturbs_no_other() -> None:
         host.client() as last,
     ):
         connections = [await host.arrived.get() for _ in range(4)]
+        await all_live(4)
         topic.publish("one")
+        assert await first.recv() == "one"
         reset.reset()
         connections[2].transport.abort()
         topic.publish("two")
         assert {await host.endings.get(), await host.endings.get()} == {"gone"}
         topic.publish("three")
         topic.close()
-        assert await read_all(first) == await read_all(last) == ["one", "two", "three"]
+        assert await read_all(first) == ["two", "three"]
+        assert await read_all(last) == ["one", "two", "three"]
+
+
+async def test_f4_who_cannot_be_written_to_disturbs_no_other() -> None:
+    """Its connection raises, which happens when it was lost and does not know it yet."""
+    topic: Topic[str] = Topic("news")
+
+    def fail(data: bytes) -> None:
+        raise RuntimeError(f"closed, and no place for {data!r}")
+
+    async with (
+        relaying_to_all(topic) as host,
+        host.client() as first,
+        host.raw_client() as bad,
+        host.client() as last,
+    ):
+        await all_live(3)
+        [fan_out] = fan_outs()
+        _, failing, _ = fan_out.clients
+        failing.write = fail
+        topic.publish("one")
+        topic.publish("two")
+        assert [await first.recv(), await first.recv()] == ["one", "two"]
+        bad.reset()
+        assert await host.endings.get() == "gone"
+        topic.publish("three")
+        topic.close()
+        assert await read_all(first) == ["three"]
+        assert await read_all(last) == ["one", "two", "three"]
