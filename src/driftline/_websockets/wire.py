@@ -69,7 +69,7 @@ def abort_now(websocket: Any) -> None:
     """
     connected = websocket.transport.get_extra_info("socket")
     if connected is not None:
-        with suppress(OSError):  # it is gone
+        with suppress(OSError, ValueError):  # it is gone; uvloop says so with a ValueError
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
     websocket.transport.abort()
 
