@@ -514,6 +514,14 @@ def test_p11_who_drains_a_closed_bus_is_visible_everywhere() -> None:
     assert len(readers) == len(bus.subscriptions())
 
 
+def test_rates_of_a_bus_where_nothing_happens_are_0() -> None:
+    bus = Bus()
+    before = bus.statistics()
+    while (after := bus.statistics()).taken_at <= before.taken_at:
+        pass
+    assert (after.rates(before).published, after.rates(before).received) == (0, 0)
+
+
 def test_rates_are_the_difference_of_two_snapshots() -> None:
     bus = Bus()
     reader, topic = bus.subscribe("*"), bus.topic("a")

@@ -22,7 +22,7 @@ from driftline import Lagged, Position, PositionLost, Subscription, Topic
 from driftline._core import invariants, tolerance
 from driftline._core.hold import Hold, read
 from driftline._core.link import CLOSED, END, Gap, Link, Milestone, Past
-from driftline._core.milestones import Milestones
+from driftline._core.milestones import Milestones, _last
 from driftline._core.parking import event_loop_here
 from driftline._core.parking.on_asyncio import AsyncioParking, AsyncioWaiter
 from driftline._core.parking.on_threads import ThreadParking, _clear_all
@@ -214,6 +214,15 @@ def test_the_first_milestone_alive_is_found_behind_dead_ones() -> None:
     alive: Milestone[int] = Milestone()
     milestones._marks.extend([(1, ref(Milestone[int]())), (2, ref(alive))])
     assert milestones.first(1).link is alive
+
+
+def test_the_newest_milestone_that_is_too_far_back_is_found_behind_a_dead_one() -> None:
+    links: list[Milestone[int]] = [Milestone() for _ in range(5)]
+    for link, following in pairwise(links):
+        link.next = following
+    marks = deque((number, ref(link)) for number, link in enumerate(links))
+    marks[2] = (2, ref(Milestone[int]()))
+    assert _last(marks, lambda _, seq: seq < 4).link is links[3]
 
 
 def test_a_place_is_found_although_all_milestones_before_it_are_dead() -> None:

@@ -624,6 +624,32 @@ async def test_d8_readers_that_are_woken_at_once_let_others_run_and_none_is_left
 
 
 @ASYNCIO
+def test_d8_the_clock_is_looked_at_for_every_eighth_of_those_that_do_little(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that the looking costs next to nothing."""
+    looks = 0
+
+    def monotonic() -> float:
+        nonlocal looks
+        looks += 1
+        return 0.0
+
+    monkeypatch.setattr(on_asyncio, "monotonic", monotonic)
+
+    async def main() -> None:
+        topic = Topic[int]("topic")
+        async with anyio.create_task_group() as tasks:
+            for _ in range(800):
+                tasks.start_soon(topic.subscribe().receive)
+            await until_parked(topic, 800)
+            topic.publish(1)
+
+    run(("asyncio", options), main)
+    assert 100 <= looks <= 110
+
+
+@ASYNCIO
 def test_d8_readers_that_do_much_when_they_are_woken_are_few_in_a_slice(
     options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
