@@ -8,6 +8,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from benchmarks import hub
+
 pytestmark = pytest.mark.once
 
 ROOT = Path(__file__).parent.parent
@@ -213,6 +215,15 @@ def test_a_reader_that_drops_messages_breaks_the_law(measure: str) -> None:
 
     result = run("-c", LOSING.format(receive="receive(subscription)", measure=measure))
     assert result.returncode == 0, result.stderr
+
+
+def test_a_hub_cuts_off_who_never_reads_and_the_others_get_all() -> None:
+    found = hub.run("asyncio", hub.QUICK, hub.QUICK.stalled)
+    assert len(found.cut) == hub.QUICK.stalled
+    published = hub.QUICK.rate * max(found.cut) * hub.KIBIBYTE
+    assert max(found.cut) < 5 or published < hub.MEBIBYTE
+    assert len(found.late) >= 5 * hub.QUICK.rate * hub.QUICK.seconds
+    assert found.grown < 64 * hub.MEBIBYTE
 
 
 def test_an_unknown_name_is_refused() -> None:
