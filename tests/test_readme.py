@@ -27,12 +27,36 @@ def test_the_thirty_lines_print_what_is_printed_beside_them() -> None:
     assert numbers.sub("50", run.stdout) == printed
 
 
-@pytest.mark.parametrize(("page", "count"), [("slow-readers", 6), ("bus", 4), ("websockets", 4)])
-def test_the_programs_of_a_page_run(page: str, count: int) -> None:
-    text = (DOCUMENTATION / f"{page}.md").read_text()
-    programs = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(programs) == count
-    for program in programs:
+PAGES = {
+    "slow-readers": 6,
+    "bus": 4,
+    "websockets": 4,
+    "how-to/replace-blinker": 1,
+    "how-to/replace-queues": 2,
+    "how-to/several-loops": 1,
+    "how-to/shut-down": 1,
+    "how-to/test-your-code": 1,
+    "how-to/threads-and-signals": 1,
+    "how-to/watch-lag": 1,
+}
+"""How many programs there are on each page that has some."""
+
+
+def programs_of(page: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+
+
+def test_no_page_with_programs_is_forgotten() -> None:
+    found = {
+        page.relative_to(DOCUMENTATION).with_suffix("").as_posix(): len(programs_of(page))
+        for page in DOCUMENTATION.rglob("*.md")
+    }
+    assert {page: count for page, count in found.items() if count} == PAGES
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_programs_of_a_page_run(page: str) -> None:
+    for program in programs_of(DOCUMENTATION / f"{page}.md"):
         run = subprocess.run(
             [sys.executable, "-W", "error", "-c", program], capture_output=True, timeout=60
         )
