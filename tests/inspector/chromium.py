@@ -13,21 +13,22 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 OPTIONS = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
 
 
+def executable() -> str | None:
+    """Return its path, if it is there."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
+
+
 def missing() -> str | None:
     """Say what this machine lacks, and how to get it; None if that is nothing."""
-    return None if _executable() else "needs Chromium: tools/clients installs it"
+    return None if executable() else "needs Chromium: tools/clients installs it"
 
 
 @contextmanager
 def started() -> Iterator[Browser]:
     """Have it run as long as it is needed."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=_executable(), args=list(OPTIONS))
+        browser = playwright.chromium.launch(executable_path=executable(), args=list(OPTIONS))
         try:
             yield browser
         finally:
             browser.close()
-
-
-def _executable() -> str | None:
-    return next(filter(None, map(shutil.which, NAMES)), None)

@@ -1,4 +1,4 @@
-"""One browser for all tests here, if the machine has one."""
+"""Chromium for all tests here, if the machine has it."""
 
 import os
 from collections.abc import Iterator
@@ -11,10 +11,15 @@ from inspector.view import PATIENCE
 
 
 @pytest.fixture(scope="package")
-def browser() -> Iterator[Browser]:
-    """Start Chromium; without it, the test is skipped, unless clients are required."""
+def chromium() -> None:
+    """See that it is there; without it, the test is skipped, unless clients are required."""
     if why := missing():
         (pytest.fail if "REQUIRE_CLIENTS" in os.environ else pytest.skip)(why)
+
+
+@pytest.fixture(scope="package")
+def browser(chromium: None) -> Iterator[Browser]:
+    """Start it for all tests here."""
     expect.set_options(timeout=PATIENCE)
     with started() as browser:
         yield browser

@@ -160,8 +160,11 @@ def test_it_asks_for_one_page_and_one_connection_and_nothing_else(browser: Brows
 def test_it_would_be_noticed_if_the_page_did_what_it_must_not(
     browser: Browser, script: str, complaint: str
 ) -> None:
-    with serving(Bus()) as hub, pytest.raises(AssertionError, match=complaint):  # noqa: SIM117
-        with looking(browser, hub) as view:
+    def run() -> None:
+        with serving(Bus()) as hub, looking(browser, hub) as view:
             expect(view.state).to_have_text("live")
             view.page.evaluate(script)
             view.wait_for_statistics()
+
+    with pytest.raises(AssertionError, match=complaint):
+        run()

@@ -19,7 +19,7 @@ HOSTILE = {
     "one\ntwo\u2028three": "one␊two\\u2028three",
     "lone \ud800 half": "lone \\ud800 half",
     "שלום": "שלום",
-    "🜁 𝔡𝔯𝔦𝔣𝔱": "🜁 𝔡𝔯𝔦𝔣𝔱",
+    "👩🏽\u200d🚀 🜁": "👩🏽\u200d🚀 🜁",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -78,7 +79,7 @@ class View:
 
     def wait_for_statistics(self) -> None:
         """Wait until the hub has told what happens there."""
-        expect(self.page.locator("#connections")).not_to_have_text("–")
+        expect(self.page.locator("#connections")).to_have_text(re.compile(r"\d"))
 
     def _row(self, table: str, name: str) -> Locator:
         row = self.page.get_by_label(table, exact=True).locator("tbody tr:not([hidden])")
