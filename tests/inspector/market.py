@@ -46,14 +46,14 @@ CLIENTS = (
 """What comes over WebSocket, and keeps up."""
 
 READERS: tuple[tuple[str, tuple[str, ...], float, float, OnLag, int], ...] = (
-    ("search index", ("orders.>", "stock.>"), 75.0, 42.0, "skip", 5000),
-    ("invoice printer", ("orders.*.paid",), 26.2, 60.0, "skip", 1000),
-    ("fraud check", ("orders.>",), 48.0, 75.0, "close", 5000),
-    ("archive", (">",), 470.0, 130.0, "skip", 20000),
-    ("phone, in a train", ("prices.eur",), 128.0, 24.0, "latest", 900),
-    ("log shipper", ("logs.web",), 71.0, 90.0, "skip", 600),
+    ("search index", ("orders.>", "stock.>"), 135.0, 55.0, "skip", 5000),
+    ("invoice printer", ("orders.*.paid",), 36.0, 60.0, "skip", 1000),
+    ("fraud check", ("orders.>",), 105.0, 75.0, "close", 5000),
+    ("archive", ("orders.>", "logs.>"), 210.0, 85.0, "skip", 20000),
+    ("phone, in a train", ("prices.eur",), 158.0, 24.0, "latest", 900),
+    ("log shipper", ("logs.web",), 98.0, 90.0, "skip", 600),
     ("recommendations", ("orders.>",), 300.0, 50.0, "skip", 5000),
-    ("exchange desk", ("prices.usd",), 1000.0, 50.0, "skip", 5000),
+    ("exchange desk", ("prices.usd",), 1000.0, 40.0, "skip", 5000),
 )
 """A name, patterns, messages a second while it reads, and how often it takes a break."""
 

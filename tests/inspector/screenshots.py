@@ -20,7 +20,7 @@ from inspector.hubs import page_of, serving
 from inspector.market import market, new_bus
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "images" / "inspector.png"
-SIZES = {360: 780, 1600: 1000}
+SIZES = {360: 2400, 1600: 1000}
 THEMES = ("light", "dark")
 
 
@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
         next(iter(pages.values())).wait_for_timeout(options.seconds * 1000)
         for path, page in pages.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            page.screenshot(path=path, full_page=not options.documentation)
+            page.screenshot(path=path)
             sys.stderr.write(f"{path}\n")
 
 

@@ -29,6 +29,7 @@ def test_it_goes_on_when_the_hub_comes_back_on_the_same_port(browser: Browser) -
             first.close()
             expect(view.state).to_have_text("the hub was stopped")
             expect(view.state).to_have_attribute("data-state", "lost")
+            expect(view.page).to_have_title("driftline (not connected)")
             expect(view.page.locator("#next")).to_have_text(re.compile(r"next attempt in \d+ s"))
             view.publish("news", "to nobody")
             expect(view.published).to_have_text("Not published: there is no connection to the hub.")

@@ -40,6 +40,7 @@ def test_another_topic_takes_the_place_of_the_first(browser: Browser) -> None:
         bus.publish("one", "not wanted any more")
         bus.publish("two", "wanted")
         expect(view.values).to_have_text(["wanted"])
+        expect(view.page.locator("#reader-count")).to_have_text("1")
         view.page.get_by_role("button", name="Stop").click()
         expect(view.page.locator("#follow-status")).to_be_empty()
         expect(view.values).to_have_count(0)

@@ -82,14 +82,14 @@ def test_the_slowest_is_first_by_what_is_chosen(browser: Browser) -> None:
 def test_readers_are_filtered_by_name_and_by_topic(browser: Browser) -> None:
     bus = Bus()
     with (
-        bus.subscribe("news.local", name="ada"),
-        bus.subscribe("sport.>", name="bob"),
+        bus.subscribe("news.local", name="Ada"),
+        bus.subscribe("sport.>", name="Bob"),
         serving(bus) as hub,
         looking(browser, hub) as view,
     ):
         field = view.page.get_by_label("Filter readers by name or topic")
-        expect(view.reader("ada")).to_be_visible()
-        for typed, there, gone in ("ADA", "ada", "bob"), ("sport", "bob", "ada"):
+        expect(view.reader("Ada")).to_be_visible()
+        for typed, there, gone in ("aDA", "Ada", "Bob"), ("sport", "Bob", "Ada"):
             field.fill(typed)
             expect(view.reader(there)).to_be_visible()
             expect(view.reader(gone)).to_have_count(0)
