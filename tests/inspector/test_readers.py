@@ -124,6 +124,7 @@ def test_more_readers_than_the_hub_tells_of_are_counted(browser: Browser) -> Non
     bus = Bus()
     readers = [bus.subscribe("news", name=f"reader {number}") for number in range(230)]
     with serving(bus) as hub, looking(browser, hub) as view:
+        expect(view.page.locator("#readers-left-out")).to_be_visible()
         expect(view.page.locator("#readers-left-out")).to_contain_text("30 more are not")
         expect(view.page.locator("#reader-rows tr:not([hidden])")).to_have_count(200)
         for reader in readers:
