@@ -99,7 +99,8 @@ async def _read(
     on_lag: OnLag,
     max_lag: int,
 ) -> None:
-    began = monotonic() - random.uniform(0, pause)
+    # Some are behind when a picture is taken after five minutes.
+    began = monotonic() + 290 - pause * random.uniform(0.1, 0.4)
     with bus.subscribe(*patterns, name=name, on_lag=on_lag, max_lag=max_lag) as subscription:
         while True:
             await anyio.sleep(0.1)

@@ -13,6 +13,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from inspector.chromium import started
@@ -53,6 +54,8 @@ def main(arguments: list[str] | None = None) -> None:
         for path, page in pages.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             page.screenshot(path=path)
+            with Image.open(path) as image:  # as few colours as an eye can tell apart here
+                image.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
             sys.stderr.write(f"{path}\n")
 
 
