@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from time import time
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -14,7 +14,15 @@ import anyio
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 
-from driftline import Bus, BusStatistics, PositionLost, Subscription, TooManyTopics, Topic
+from driftline import (
+    Bus,
+    BusStatistics,
+    PositionLost,
+    Subscription,
+    TooManyTopics,
+    Topic,
+    TopicStatistics,
+)
 from driftline._hub.access import Authorize, allows, bearer
 from driftline._hub.encoding import Encoders, encode_plain
 from driftline._hub.limits import Limits
@@ -26,7 +34,7 @@ from driftline.websockets import disconnect, relay
 STATISTICS: Final = "$statistics"
 PLAIN: Final = "/topic/"
 _ROWS: Final = 200
-"""Readers in the statistics, those that are the furthest behind."""
+"""Readers in the statistics, those that are the furthest behind, and topics, the busiest."""
 
 _logger = logging.getLogger("driftline.hub")
 
@@ -147,9 +155,11 @@ class Hub:
         return subscribe
 
     def _look(self) -> dict[str, Any]:
-        now = self.bus.statistics()
+        now = _without_fan_out(self.bus.statistics())
         rates = None if self._earlier is None else now.rates(self._earlier)
         self._earlier = now
+        rate = {} if rates is None else rates.topics
+        busiest = sorted(now.topics, key=lambda topic: (-rate.get(topic.name, 0), -topic.published))
         subscriptions = sorted(
             (each for each in self.bus.subscriptions() if each.name != "fan-out"),
             key=lambda each: (-each.lag, -each.lag_seconds),
@@ -161,20 +171,27 @@ class Hub:
             "published_rate": rates and rates.published,
             "received_rate": rates and rates.received,
             "subscriptions": len(subscriptions),
+            "topic_count": len(now.topics),
             "topics": [
                 {
                     "name": topic.name,
                     "published": topic.published,
-                    "rate": rates and rates.topics.get(topic.name),
-                    "subscriptions": sum(each.name != "fan-out" for each in topic.subscriptions),
+                    "rate": rate.get(topic.name),
+                    "subscriptions": len(topic.subscriptions),
                 }
-                for topic in now.topics[:_ROWS]
+                for topic in busiest[:_ROWS]
+            ],
+            "streams": [
+                {"name": stream.name, "subscriptions": len(stream.subscriptions)}
+                for stream in now.streams[:_ROWS]
             ],
             "readers": [
                 {
                     **asdict(each.statistics()),
                     "on_lag": each.on_lag,
                     "max_lag": each.max_lag,
+                    "max_lag_seconds": each.max_lag_seconds,
+                    "max_lag_bytes": each.max_lag_bytes,
                 }
                 for each in subscriptions[:_ROWS]
             ],
@@ -227,6 +244,23 @@ def _plain_request(topic: str, query: dict[str, str]) -> Subscribe:
     if "*" in topic or ">" in topic:
         raise ValueError("a plain topic is one name; for patterns there is the protocol")
     return request
+
+
+def _without_fan_out(statistics: BusStatistics) -> BusStatistics:
+    """Leave out who reads for others, which are there themselves."""
+
+    def readers(topics: Iterable[TopicStatistics]) -> tuple[TopicStatistics, ...]:
+        return tuple(
+            replace(
+                topic,
+                subscriptions=tuple(row for row in topic.subscriptions if row.name != "fan-out"),
+            )
+            for topic in topics
+        )
+
+    return replace(
+        statistics, topics=readers(statistics.topics), streams=readers(statistics.streams)
+    )
 
 
 def _address(websocket: Any) -> str:
