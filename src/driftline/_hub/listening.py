@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import anyio
-from websockets.frames import CloseCode
+from anyio.abc import TaskGroup
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from driftline import Bus
 from driftline._hub.access import Authorize
-from driftline._hub.hub import Hub, on_asyncio
+from driftline._hub.backend import on_asyncio
+from driftline._hub.hub import Hub
 from driftline._hub.limits import Limits
 from driftline._hub.pages import answer
 from driftline.protocol import SUBPROTOCOL
 from driftline.websockets import serve_options
+
+_GRACE: Final = 1.0  # seconds for those who are just opening a connection, or closing it
 
 
 @asynccontextmanager
@@ -66,7 +69,10 @@ async def serve(
     failure: Exception | None = None
     async with anyio.create_task_group() as tasks:
         try:
-            async with _listening(hub, host, port, ssl):
+            listen = _listen_on_asyncio if on_asyncio() else partial(_listen_on_trio, tasks)
+            async with listen(hub, host, port, ssl):
+                scheme, address = "wss" if ssl else "ws", f"[{host}]" if ":" in host else host
+                hub.url = f"{scheme}://{address}:{hub.port}/"
                 tasks.start_soon(hub.watch)
                 yield hub
         except Exception as error:  # not raised here, where it would come in a group
@@ -77,37 +83,59 @@ async def serve(
 
 
 @asynccontextmanager
-async def _listening(hub: Hub, host: str, port: int, ssl: Any) -> AsyncIterator[None]:
+async def _listen_on_asyncio(hub: Hub, host: str, port: int, ssl: Any) -> AsyncIterator[None]:
+    from websockets.asyncio.server import serve as serve_on_asyncio
+
+    server = await serve_on_asyncio(hub.handle, host, port, **_options(hub, ssl), **serve_options())
+    hub.port = next(iter(server.sockets)).getsockname()[1]
+    try:
+        yield
+    finally:
+        with anyio.CancelScope(shield=True):
+            server.close(close_connections=False)
+            await hub.disconnect_all()
+            with anyio.move_on_after(_GRACE):
+                await server.wait_closed()
+
+
+@asynccontextmanager
+async def _listen_on_trio(
+    tasks: TaskGroup, hub: Hub, host: str, port: int, ssl: Any
+) -> AsyncIterator[None]:
+    from websockets.trio.server import serve as serve_on_trio
+
+    handling = anyio.CancelScope(shield=True)  # whoever is connected is to hear of the end
+
+    async def serve_shielded(*, task_status: Any) -> None:
+        with handling:
+            await serve_on_trio(
+                hub.handle, port, host=host, **_options(hub, ssl), task_status=task_status
+            )
+
+    server = await tasks.start(serve_shielded)
+    hub.port = server.listeners[0].socket.getsockname()[1]
+    try:
+        yield
+    finally:
+        with anyio.CancelScope(shield=True):
+            async with anyio.create_task_group() as closing:
+                closing.start_soon(partial(server.aclose, close_connections=False))
+                await hub.disconnect_all()
+                closing.cancel_scope.deadline = anyio.current_time() + _GRACE
+        handling.cancel()
+
+
+def _options(hub: Hub, ssl: Any) -> dict[str, Any]:
     def process_request(_: object, request: Request) -> Response | None:
         return answer(hub, request)
 
-    options = {
+    return {
         "process_request": process_request,
         "select_subprotocol": _select,
         "max_size": hub.limits.message_bytes,
         "open_timeout": hub.limits.handshake_seconds,
         "ssl": ssl,
     }
-    hub.host = host
-    if not on_asyncio():
-        from websockets.trio.server import serve as serve_on_trio
-
-        async with anyio.create_task_group() as tasks:
-            server = await tasks.start(
-                partial(serve_on_trio, hub.handle, port, host=host, **options)
-            )
-            hub.port = server.listeners[0].socket.getsockname()[1]
-            yield
-            with anyio.CancelScope(shield=True):
-                await server.aclose(code=CloseCode.GOING_AWAY)
-            tasks.cancel_scope.cancel()
-    else:
-        from websockets.asyncio.server import serve as serve_on_asyncio
-
-        async with serve_on_asyncio(hub.handle, host, port, **options, **serve_options()) as server:
-            hub.port = next(iter(server.sockets)).getsockname()[1]
-            yield
-            server.close(code=CloseCode.GOING_AWAY)
 
 
 def _select(_: object, offered: Sequence[Subprotocol]) -> Subprotocol | None:
