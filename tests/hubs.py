@@ -6,11 +6,12 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib import import_module
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 from websockets.exceptions import ConnectionClosed
@@ -34,14 +35,15 @@ _HANGS = 20  # seconds
 
 
 @asynccontextmanager
-async def hub_of(bus: Bus, **options: Any) -> AsyncIterator[Hub]:
+async def hub_of(bus: Bus, *, hangs: float = _HANGS, **options: Any) -> AsyncIterator[Hub]:
     """Run a hub; whatever hangs meanwhile fails.
 
     Args:
         bus: its bus.
+        hangs: seconds after which it does.
         options: those of `serve`.
     """
-    with anyio.fail_after(_HANGS):
+    with anyio.fail_after(hangs):
         async with serve(bus, **({"port": 0} | options)) as hub:
             yield hub
 
@@ -54,9 +56,7 @@ class Client:
 
     async def say(self, said: Request | str | bytes) -> None:
         """Say something, right or wrong."""
-        await self.websocket.send(
-            said if isinstance(said, str | bytes) else write_request(said)
-        )
+        await self.websocket.send(said if isinstance(said, str | bytes) else write_request(said))
 
     async def hear(self) -> Event:
         """Return what the hub says next."""
@@ -95,7 +95,8 @@ class Client:
         if hasattr(self.websocket, "transport"):
             self.websocket.transport.abort()
         else:
-            self.websocket.stream.socket.shutdown(socket.SHUT_RDWR)
+            with suppress(OSError):  # it has ended already
+                self.websocket.stream.socket.shutdown(socket.SHUT_RDWR)
 
 
 @asynccontextmanager
@@ -118,6 +119,7 @@ async def client_of(
         subprotocols=[SUBPROTOCOL],
         additional_headers=headers,
         close_timeout=1,
+        max_queue=None,  # or else who is behind would not see that it is closed
         **options,
     ) as websocket:
         yield Client(websocket)
@@ -200,8 +202,8 @@ async def raw_client_of(
 
 async def until(condition: Callable[[], bool]) -> None:
     """Let everybody else go on until something holds."""
-    while not condition():  # noqa: ASYNC110 - there is no event for it
-        await anyio.sleep(0)
+    while not condition():
+        await anyio.lowlevel.checkpoint()
 
 
 def said(**fields: Any) -> str:

@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-import anyio
 import pytest
 
 import driftline.websockets
@@ -22,14 +21,13 @@ from driftline.protocol import (
     Publish,
     Published,
     Refused,
-    Resume,
     Subscribe,
     Subscribed,
     Unsubscribe,
     Unsubscribed,
     parse_request,
 )
-from hubs import Client, client_of, hub_of, said, until
+from hubs import client_of, hub_of, said, until
 
 
 async def test_messages_come_to_who_has_subscribed_with_topic_number_and_time() -> None:
@@ -192,9 +190,6 @@ async def test_names_begin_with_the_address_of_the_client_or_are_what_it_says() 
 
 
 async def test_one_frame_is_made_for_all_who_read_the_same() -> None:
-    class Counted(Bus):
-        pass
-
     class Value:
         asked = 0
 
@@ -202,7 +197,7 @@ async def test_one_frame_is_made_for_all_who_read_the_same() -> None:
             Value.asked += 1
             return "a value"
 
-    bus = Counted()
+    bus = Bus()
     async with (
         hub_of(bus) as hub,
         client_of(hub) as one,
@@ -233,8 +228,9 @@ async def test_pings_are_answered_behind_what_was_sent_before() -> None:
 
 async def test_anybody_may_say_a_token_where_none_is_asked_for() -> None:
     async with hub_of(Bus()) as hub, client_of(hub) as client:
-        for id in (1, 2):
-            assert await client.ask(Authenticate(token="any", id=id)) == Authenticated(id=id)
+        for number in (1, 2):
+            answer = await client.ask(Authenticate(token="any", id=number))
+            assert answer == Authenticated(id=number)
 
 
 async def test_statistics_are_published_while_somebody_reads_them() -> None:
@@ -249,9 +245,7 @@ async def test_statistics_are_published_while_somebody_reads_them() -> None:
         bus.publish("a.b", 1)
         second = (await client.values(1))[0]
         assert second["published"] == 2
-        assert second["published_rate"] == pytest.approx(
-            1 / (second["at"] - first["at"]), rel=0.5
-        )
+        assert second["published_rate"] == pytest.approx(1 / (second["at"] - first["at"]), rel=0.5)
         assert [topic["name"] for topic in second["topics"]] == ["a.b"]
         assert second["subscriptions"] == 1
         (row,) = second["readers"]
@@ -353,7 +347,7 @@ async def test_lag_is_bounded_by_the_hub() -> None:
         lags = {
             each.topic.name: (each.max_lag, each.max_lag_seconds)
             for each in bus.subscriptions()
-            if each.name != "fan-out" and "not acknowledged" not in each.name
+            if each.name != "fan-out" and "not acknowledged" not in str(each.name)
         }
         assert lags == {"a": (50, 30.0), "b": (5, 3.5), "c": (59, None), "d": (50, 130.0)}
 
@@ -431,17 +425,19 @@ async def test_a_plain_client_that_is_lost_leaves_nothing_behind(
 
 async def test_two_hubs_have_one_bus() -> None:
     bus = Bus()
-    async with hub_of(bus) as one, hub_of(bus) as other:
-        async with client_of(one) as ada, client_of(other) as bob:
-            await ada.subscribe("a.*")
-            await bob.subscribe("a.*")
-            await bob.ask(Publish(topic="a.b", value=1, id=1))
-            assert await ada.values(1) == [1]
-            assert await bob.values(0) == []
+    async with (
+        hub_of(bus) as one,
+        hub_of(bus) as other,
+        client_of(one) as ada,
+        client_of(other) as bob,
+    ):
+        await ada.subscribe("a.*")
+        await bob.say(Publish(topic="a.b", value=1))
+        assert await ada.values(1) == [1]
 
 
 def test_the_page_names_every_request_and_every_code() -> None:
     with pytest.raises(ProtocolError) as refused:
         parse_request(said(type="help"))
-    named = refused.value.reason.partition("there are ")[2].split(", ")
-    assert named == "subscribe resume acknowledge unsubscribe publish authenticate ping".split()
+    named = refused.value.reason.partition("there are ")[2]
+    assert named == "subscribe, resume, acknowledge, unsubscribe, publish, authenticate, ping"

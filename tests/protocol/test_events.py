@@ -45,9 +45,7 @@ events = st.one_of(
     ),
     st.builds(Missed, to=texts, count=counts),
     st.builds(Ended, to=texts),
-    st.builds(
-        Subscribed, to=texts, position=st.none() | texts, resume=st.none() | texts, id=ids
-    ),
+    st.builds(Subscribed, to=texts, position=st.none() | texts, resume=st.none() | texts, id=ids),
     st.builds(Unsubscribed, to=texts, id=ids),
     st.builds(Published, id=ids),
     st.builds(Authenticated, id=ids),
@@ -136,7 +134,7 @@ def test_what_a_client_does_not_know_it_passes_over() -> None:
     ids=repr,
 )
 def test_what_is_no_frame_is_a_value_error(frame: str | bytes) -> None:
-    with pytest.raises(ValueError, match="frame|lacks"):
+    with pytest.raises(ValueError, match=r"frame|lacks"):
         parse_event(frame)
 
 
