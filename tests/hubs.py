@@ -11,7 +11,6 @@ from importlib import import_module
 from typing import Any
 
 import anyio
-import anyio.lowlevel
 from anyio.abc import SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 from websockets.exceptions import ConnectionClosed
@@ -142,13 +141,13 @@ class RawClient:
         self.send = stream.send
         self._received = BufferedByteReceiveStream(stream)
 
-    async def shake_hands(self, path: str, headers: str) -> bytes:
+    async def shake_hands(self, path: str, headers: str, host: str, offer: str) -> bytes:
         """Ask for a WebSocket connection, and return the first line of the answer."""
         await self.send(
             (
-                f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+                f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\n"
                 "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                f"Sec-WebSocket-Protocol: {SUBPROTOCOL}\r\n"
+                f"Sec-WebSocket-Protocol: {offer}\r\n"
                 f"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n{headers}\r\n"
             ).encode()
         )
@@ -180,7 +179,13 @@ class RawClient:
 
 @asynccontextmanager
 async def raw_client_of(
-    hub: Hub, path: str = "/", headers: str = "", *, refused: bytes = b""
+    hub: Hub,
+    path: str = "/",
+    headers: str = "",
+    *,
+    host: str = "127.0.0.1",
+    offer: str = SUBPROTOCOL,
+    refused: bytes = b"",
 ) -> AsyncIterator[RawClient]:
     """Connect a raw socket, for which the kernel takes little, and shake hands.
 
@@ -188,6 +193,8 @@ async def raw_client_of(
         hub: the hub.
         path: what is asked for.
         headers: beside the usual ones.
+        host: to whom it believes to speak.
+        offer: the subprotocols that it asks for.
         refused: what the first line of the answer has in it, if it is a refusal.
     """
     connected = socket.socket()
@@ -195,15 +202,15 @@ async def raw_client_of(
     connected.connect(("127.0.0.1", hub.port))
     async with await SocketStream.from_socket(connected) as stream:
         client = RawClient(stream)
-        line = await client.shake_hands(path, headers)
+        line = await client.shake_hands(path, headers, host, offer)
         assert (refused or b" 101 ") in line, line
         yield client
 
 
 async def until(condition: Callable[[], bool]) -> None:
     """Let everybody else go on until something holds."""
-    while not condition():
-        await anyio.lowlevel.checkpoint()
+    while not condition():  # noqa: ASYNC110 - there is no event for it
+        await anyio.sleep(0.001)
 
 
 def said(**fields: Any) -> str:

@@ -33,6 +33,8 @@ class Limits:
     """Messages that a reader may ask for to begin with."""
     patience: float = 20.0
     """Seconds in which a client may take nothing while something waits for it."""
+    ping_seconds: float = 20.0
+    """Between two pings; who has not answered one when the next is due is cut off."""
     handshake_seconds: float = 10.0
     """For a connection to be opened."""
     places: int = 10_000

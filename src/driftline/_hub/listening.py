@@ -21,7 +21,7 @@ from driftline._hub.pages import answer
 from driftline.protocol import SUBPROTOCOL
 from driftline.websockets import serve_options
 
-_GRACE: Final = 1.0  # seconds for those who are just opening a connection, or closing it
+_GRACE: Final = 1.0  # seconds for a connection to be closed, or opened when all is over
 
 
 @asynccontextmanager
@@ -134,6 +134,9 @@ def _options(hub: Hub, ssl: Any) -> dict[str, Any]:
         "select_subprotocol": _select,
         "max_size": hub.limits.message_bytes,
         "open_timeout": hub.limits.handshake_seconds,
+        "ping_interval": hub.limits.ping_seconds,
+        "ping_timeout": hub.limits.ping_seconds,
+        "close_timeout": _GRACE,
         "ssl": ssl,
     }
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import TaskGroup
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
@@ -65,6 +66,7 @@ class Session:
         self._token = token
         self._feeds: dict[str, Feed] = {}
         self._errors = 0
+        self._cut = False
         self._tasks: TaskGroup | None = None
 
     async def run(self) -> None:
@@ -77,6 +79,7 @@ class Session:
                 with suppress(ConnectionClosed):
                     while True:
                         await self._hear(await self._websocket.recv())
+                        await anyio.lowlevel.checkpoint()  # some hundred may be there already
                         if wait := allowance.spend():
                             with anyio.move_on_after(wait):
                                 await self._websocket.wait_closed()
@@ -129,9 +132,11 @@ class Session:
     async def _cut_off(self, code: int, reason: str) -> None:
         """Close the connection, and do nothing more of what the client has asked for."""
         assert self._tasks is not None
-        _logger.info("%s is cut off: %s", self._name, reason)
-        await disconnect(self._websocket, code, reason)
-        self._tasks.cancel_scope.cancel()
+        if not self._cut:
+            self._cut = True
+            _logger.info("%s is cut off: %s", self._name, reason)
+            await disconnect(self._websocket, code, reason)
+            self._tasks.cancel_scope.cancel()
 
     # What clients ask for.
 
