@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any, Final
 
@@ -77,6 +77,8 @@ async def serve(
                 yield hub
         except Exception as error:  # not raised here, where it would come in a group
             failure = error
+        finally:
+            hub.places.close()
         tasks.cancel_scope.cancel()
     if failure is not None:
         raise failure
@@ -86,7 +88,10 @@ async def serve(
 async def _listen_on_asyncio(hub: Hub, host: str, port: int, ssl: Any) -> AsyncIterator[None]:
     from websockets.asyncio.server import serve as serve_on_asyncio
 
-    server = await serve_on_asyncio(hub.handle, host, port, **_options(hub, ssl), **serve_options())
+    with _telling_where(host, port):
+        server = await serve_on_asyncio(
+            hub.handle, host, port, **_options(hub, ssl), **serve_options()
+        )
     hub.port = next(iter(server.sockets)).getsockname()[1]
     try:
         yield
@@ -112,7 +117,8 @@ async def _listen_on_trio(
                 hub.handle, port, host=host, **_options(hub, ssl), task_status=task_status
             )
 
-    server = await tasks.start(serve_shielded)
+    with _telling_where(host, port):
+        server = await tasks.start(serve_shielded)
     hub.port = server.listeners[0].socket.getsockname()[1]
     try:
         yield
@@ -123,6 +129,15 @@ async def _listen_on_trio(
                 await hub.disconnect_all()
                 closing.cancel_scope.deadline = anyio.current_time() + _GRACE
         handling.cancel()
+
+
+@contextmanager
+def _telling_where(host: str, port: int) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        text = f"cannot listen at {host}, port {port}: {error.strerror}"
+        raise OSError(error.errno, text) from error
 
 
 def _options(hub: Hub, ssl: Any) -> dict[str, Any]:

@@ -130,6 +130,13 @@ class Places:
         for place in [*self._connected.values(), *self._lost.values()]:
             place.bound()
 
+    def close(self) -> None:
+        """Forget all of them."""
+        for place in [*self._connected.values(), *self._lost.values()]:
+            place.close()
+        self._connected.clear()
+        self._lost.clear()
+
     def tidy(self) -> None:
         """Forget those whose time is over, and those that are too many."""
         now = monotonic()

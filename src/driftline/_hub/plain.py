@@ -11,9 +11,9 @@ import anyio
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 
-from driftline import PositionLost, TooManyTopics
 from driftline._hub.access import allows, bearer
 from driftline._hub.encoding import encode_plain
+from driftline._hub.words import in_words
 from driftline.protocol import ProtocolError, Subscribe, parse_request, write_json
 from driftline.websockets import Allowance, disconnect, relay
 
@@ -52,11 +52,10 @@ class PlainClient:
             request = _read(self._topic, self._query)
             if not await self._may_read():
                 raise ValueError(f"{self._topic} may not be read")
-            subscription = self._hub.subscribe(request, request.name or self._name)
-        except (ValueError, anyio.ClosedResourceError, TooManyTopics, PositionLost) as error:
+            with in_words(request):
+                subscription = self._hub.subscribe(request, request.name or self._name)
+        except (ValueError, ProtocolError) as error:
             return await disconnect(self._websocket, CloseCode.POLICY_VIOLATION, str(error))
-        except ProtocolError as error:
-            return await disconnect(self._websocket, CloseCode.POLICY_VIOLATION, error.reason)
         with subscription:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._pass_over)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -13,11 +13,11 @@ from anyio.abc import TaskGroup
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 
-from driftline import PositionLost, TooManyTopics
 from driftline._hub.access import Action, Tokens, allows
 from driftline._hub.encoding import Encoder
 from driftline._hub.feed import Feed
 from driftline._hub.places import Place
+from driftline._hub.words import in_words
 from driftline.protocol import (
     Acknowledge,
     Authenticate,
@@ -152,7 +152,7 @@ class Session:
         if request.topic.startswith("$"):
             raise ProtocolError("not-allowed", "names with $ are the hub's own", request.id)
         await self._check(request, "publish", [request.topic])
-        with _in_words(request):
+        with in_words(request):
             self._hub.publish(request.topic, request.value)
         if request.id is not None:
             await self._say(Published(id=request.id))
@@ -160,7 +160,7 @@ class Session:
     async def _subscribe(self, request: Subscribe) -> None:
         await self._check(request, "read", request.patterns)
         encoder = self._encoder(request, request.patterns)
-        with _in_words(request):
+        with in_words(request):
             subscription = self._hub.subscribe(request, request.name or self._name)
             place = None
             if request.keep is not None:
@@ -177,7 +177,7 @@ class Session:
             reason = f"count is {request.count}, but only {place.sent} messages were sent"
             raise ProtocolError("bad-request", reason, request.id)
         place.acknowledge(request.count)
-        with _in_words(request):
+        with in_words(request):
             subscription = place.subscribe(place.request.name or self._name)
         feed = Feed(place.request.patterns, subscription, encoder, place, place.acknowledged)
         await self._begin(feed, request, missed=place.acknowledged - request.count)
@@ -299,18 +299,3 @@ class Session:
         if place is None:
             raise ProtocolError("lost", "there is no such place, or not any more", request.id)
         return place
-
-
-@contextmanager
-def _in_words(request: Request) -> Iterator[None]:
-    """Say what is wrong on the bus in the words of the protocol."""
-    try:
-        yield
-    except TooManyTopics as error:
-        raise ProtocolError("too-many", str(error), request.id) from None
-    except PositionLost as error:
-        raise ProtocolError("lost", str(error), request.id, error.missed) from None
-    except anyio.ClosedResourceError as error:
-        raise ProtocolError("closed", str(error), request.id) from None
-    except (ValueError, TypeError) as error:
-        raise ProtocolError("bad-request", str(error), request.id) from None
