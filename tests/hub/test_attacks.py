@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from typing import Any
 
-import anyio
+import anyio.lowlevel
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -390,3 +390,30 @@ async def test_bytes_that_are_no_frames_end_the_connection() -> None:
                 assert await bad.read_close() == code
         await until(lambda: hub.connections == 1)
         await is_served(good, bus)
+
+
+async def test_others_run_between_the_requests_of_one_client() -> None:
+    """Also if some hundred of them came in one piece."""
+    turns = 0
+    seen = []
+
+    async def turn() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await anyio.lowlevel.checkpoint()
+
+    def authorize(token: str | None, action: str, name: str) -> bool:
+        seen.append(turns)
+        return True
+
+    async with (
+        hub_of(Bus(), authorize=authorize) as hub,
+        raw_client_of(hub) as client,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(turn)
+        await client.send(said(Publish(topic="a", value=1)) * 300)
+        await until(lambda: len(seen) == 300)
+        tasks.cancel_scope.cancel()
+    assert len(set(seen)) > 100

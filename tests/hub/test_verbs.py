@@ -273,6 +273,7 @@ BAD = [
     said(type="subscribe", patterns=["a"], replay=1, since="AAAAAAAA.1", id=1),
     said(type="subscribe", patterns=["a"], max_lag_bytes=1, id=1),
     said(type="subscribe", patterns=["there"], id=1),
+    said(type="subscribe", patterns=["a"], name="fan-out", id=1),
     said(type="acknowledge", to="there", count=1, id=1),
     said(type="unsubscribe", to="not there", id=1),
     said(type="publish", topic="a b", value=1, id=1),

@@ -43,14 +43,14 @@ class Hub:
         *,
         keep: bool,
     ) -> None:
-        self.bus = bus
-        self.limits = limits
-        self.authorize = authorize
-        self.origins = tuple(origins)
-        self.encoders = Encoders()
-        self.places = Places(limits.places)
-        self.url = ""
-        self.port = 0
+        self.bus: Bus = bus
+        self.limits: Limits = limits
+        self.authorize: Authorize | None = authorize
+        self.origins: tuple[str, ...] = tuple(origins)
+        self.encoders: Encoders = Encoders()
+        self.places: Places = Places(limits.places)
+        self.url: str = ""
+        self.port: int = 0
         self._keep = keep
         self._figures = Figures(bus)
         self._open: dict[Any, anyio.CancelScope] = {}
@@ -73,6 +73,8 @@ class Hub:
         own = [pattern for pattern in request.patterns if pattern.startswith("$")]
         if own and set(request.patterns) != {STATISTICS}:
             raise ValueError(f"names with $ are the hub's own; there is {STATISTICS}, by itself")
+        if name == "fan-out":  # which the inspector passes over
+            raise ValueError(f"{name!r} is what the hub calls its own readers")
         replay = request.replay or 0
         if replay > limits.replay:
             raise ValueError(f"replay is at most {limits.replay:,} here")

@@ -16,7 +16,8 @@ class Limits:
     connections: int = 10_000
     """At a time; one more is refused with HTTP 503."""
     subscriptions: int = 100
-    """Of one client at a time."""
+    """Of one client at a time. Each set of patterns that clients have costs those who publish, and
+    up to a mebibyte of frames; `Bus(max_topics=...)` bounds how many there are of all clients."""
     message_bytes: int = 1024 * 1024
     """In a frame from a client, also when it is inflated; who sends more is cut off with 1009."""
     rate: float = 1000.0

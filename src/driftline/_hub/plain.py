@@ -59,7 +59,8 @@ class PlainClient:
         with subscription:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._pass_over)
-                tasks.start_soon(self._watch_access)
+                if self._hub.authorize is not None:
+                    tasks.start_soon(self._watch_access)
                 with suppress(anyio.BrokenResourceError):  # it ends all the same
                     ending = await relay(
                         subscription,

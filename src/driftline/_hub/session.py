@@ -75,7 +75,8 @@ class Session:
         allowance = Allowance(limits.rate, limits.burst)
         try:
             async with anyio.create_task_group() as self._tasks:
-                self._tasks.start_soon(self._watch_access)
+                if self._hub.authorize is not None:
+                    self._tasks.start_soon(self._watch_access)
                 with suppress(ConnectionClosed):
                     while True:
                         await self._hear(await self._websocket.recv())
