@@ -23,6 +23,7 @@ from driftline.protocol import (
     Resume,
     Subscribe,
     Subscribed,
+    Unsubscribe,
     Unsubscribed,
 )
 from hubs import Client, client_of, hub_of, raw_client_of, until
@@ -139,6 +140,29 @@ async def test_who_comes_back_is_asked_again() -> None:
             allowed.add("a")  # its place is still there
             assert isinstance(await client.ask(Resume(resume=key, count=0)), Subscribed)
             assert await client.values(1) == [1]
+
+
+async def test_what_is_over_before_its_client_has_been_judged_is_lost() -> None:
+    judging, go_on = anyio.Event(), anyio.Event()
+    judged = []
+
+    async def authorize(token: str | None, action: str, name: str) -> bool:
+        judged.append(name)
+        if len(judged) == 2:
+            judging.set()
+            await go_on.wait()
+        return True
+
+    async with hub_of(Bus(), authorize=authorize) as hub, client_of(hub) as old:
+        key = (await old.subscribe("a", keep=60)).resume or ""
+        async with client_of(hub) as new:
+            await new.say(Resume(resume=key, count=0))
+            await judging.wait()
+            assert await old.ask(Unsubscribe(to="a")) == Unsubscribed(to="a")
+            go_on.set()
+            error = await new.hear()
+            assert isinstance(error, Refused)
+            assert error.code == "lost"
 
 
 async def test_a_client_that_leaves_while_it_is_judged_disturbs_nobody() -> None:
