@@ -36,7 +36,7 @@ async def serve(
     keep: bool = False,
     ssl: Any = None,
 ) -> AsyncIterator[Hub]:
-    """Serve a bus over WebSocket while a block runs, on asyncio or on trio.
+    """Serve a bus over WebSocket while a block runs: on asyncio, or on trio with websockets 17.
 
     ::
 

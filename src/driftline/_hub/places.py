@@ -104,15 +104,14 @@ class Places:
     def leave(self, feed: Feed) -> None:
         """Keep the place of a feed from now on, for as long as its client has asked for.
 
-        But who was too slow is not to come back to where it was too slow.
+        But who was too slow is not to come back to where it was too slow. Where somebody else has
+        come back, nothing changes.
         """
         place = feed.place
-        if place is None or place.feed is not feed:
-            return
-        if feed.subscription.closed:
+        if place is None or feed.subscription.closed:
             return self.drop(feed)
         place.leave()
-        del self._connected[place.key]
+        self._connected.pop(place.key, None)
         self._lost[place.key] = place
         self.tidy()
 
@@ -121,7 +120,7 @@ class Places:
         place = feed.place
         if place is not None and place.feed is feed:
             place.feed = None
-            del self._connected[place.key]
+            self._connected.pop(place.key, None)
             place.close()
 
     def bound(self) -> None:
