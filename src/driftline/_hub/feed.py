@@ -38,12 +38,13 @@ class Feed:
         self.place = place
         self.scope = anyio.CancelScope()
         self.over = anyio.Event()
-        self._before = count - _passed(subscription)
+        self._before = count
 
     @property
     def sent(self) -> int:
         """How many messages were sent to the client so far, on all its connections."""
-        return self._before + _passed(self.subscription)
+        mine = self.subscription
+        return self._before + mine.received + mine.missed + mine.skipped
 
     def acknowledge(self, count: int) -> None:
         """Take note of how many messages the client has had; what was known before is passed over.
@@ -61,7 +62,3 @@ class Feed:
         self.subscription.close()
         if on_asyncio():  # on trio, a frame could be sent in half
             self.scope.cancel()
-
-
-def _passed(subscription: Subscription[Any]) -> int:
-    return subscription.received + subscription.missed + subscription.skipped
