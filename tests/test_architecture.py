@@ -21,7 +21,10 @@ CORE = ROOT / "src" / "driftline" / "_core"
 STREAM = ["link", "topic", "subscription"]
 BUS = ROOT / "src" / "driftline" / "_bus"
 WEBSOCKETS = ROOT / "src" / "driftline" / "_websockets"
-MODULES = sorted([*CORE.rglob("*.py"), *BUS.rglob("*.py"), *WEBSOCKETS.rglob("*.py")])
+PROTOCOL = ROOT / "src" / "driftline" / "_protocol"
+HUB = ROOT / "src" / "driftline" / "_hub"
+PACKAGES = [CORE, BUS, WEBSOCKETS, PROTOCOL, HUB]
+MODULES = sorted(module for package in PACKAGES for module in package.rglob("*.py"))
 
 
 def lines_of_code(source: str) -> int:
@@ -60,7 +63,7 @@ def test_no_file_is_long_and_neither_are_the_core_and_the_bus() -> None:
     assert sum(lines[module] for module in BUS.glob("*.py")) <= 760, lines
 
 
-@pytest.mark.parametrize("package", [CORE, BUS, WEBSOCKETS], ids=lambda package: package.name)
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.name)
 def test_every_file_is_named_in_the_reading_order(package: Path) -> None:
     order = (package / "__init__.py").read_text()
     names = {path.stem for path in package.iterdir() if not path.name.startswith("__")}
@@ -78,7 +81,7 @@ def test_every_name_in_an_essay_is_in_the_code(module: Path) -> None:
         token.string
         for token in tokenize.generate_tokens(io.StringIO(code).readline)
         if token.type == tokenize.NAME
-    } | {path.stem for package in (CORE, BUS) for path in package.iterdir()}
+    } | {path.stem for package in PACKAGES for path in package.iterdir()}
     named = {
         part
         for quoted in re.findall(r"`([^`]+)`", docstring)

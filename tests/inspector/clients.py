@@ -21,7 +21,7 @@ def reading(hub: Hub, request: Subscribe) -> Iterator[ClientConnection]:
     """Subscribe, and read nothing more."""
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    listening.connect((hub.host, hub.port))
+    listening.connect(("127.0.0.1", hub.port))
     with connect(
         hub.url,
         sock=listening,

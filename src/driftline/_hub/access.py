@@ -89,8 +89,11 @@ def is_allowed_origin(origin: str | None, host: str | None, allowed: Iterable[st
         return True
     if any(each in ("*", origin) for each in allowed):
         return True
-    found = urlsplit(origin)
-    return bool(found.netloc) and found.netloc == host and _is_no_name(found.hostname)
+    try:
+        found = urlsplit(origin)
+        return bool(found.netloc) and found.netloc == host and _is_no_name(found.hostname)
+    except ValueError:  # it is no address at all
+        return False
 
 
 def bearer(authorization: str | None) -> str | None:
@@ -111,4 +114,8 @@ def _is_no_name(host: str | None) -> bool:
 
 def _is_same(known: str, token: str | None) -> bool:
     # In a time that does not tell how much of it was right.
-    return token is not None and hmac.compare_digest(known.encode(), token.encode(errors="replace"))
+    return token is not None and hmac.compare_digest(_bytes(known), _bytes(token))
+
+
+def _bytes(token: str) -> bytes:
+    return token.encode(errors="surrogatepass")

@@ -1,4 +1,4 @@
-"""One subscription of one client."""
+"""One subscription of one connection."""
 
 from __future__ import annotations
 
@@ -7,43 +7,44 @@ from typing import Any
 import anyio
 
 from driftline import Subscription
+from driftline._hub.backend import on_asyncio
 from driftline._hub.encoding import Encoder
-from driftline.protocol import Subscribe
+from driftline._hub.places import Place
 
 
 class Feed:
-    """What a client reads, and, if it is to be kept, what it has not acknowledged.
+    """What a client reads.
 
     Args:
-        request: how it was asked for.
+        patterns: what it has subscribed to.
         subscription: what is written to the client.
-        encoder: that of this subscription.
+        encoder: that of all who have the same.
+        place: where the client is, if that is kept.
         count: messages that the client has had on connections before.
     """
 
     def __init__(
-        self, request: Subscribe, subscription: Subscription[Any], encoder: Encoder, count: int = 0
+        self,
+        patterns: tuple[str, ...],
+        subscription: Subscription[Any],
+        encoder: Encoder,
+        place: Place | None,
+        count: int = 0,
     ) -> None:
-        self.request = request
+        self.patterns = patterns
         self.subscription = subscription
         self.encoder = encoder
         self.to = encoder.to
+        self.place = place
         self.scope = anyio.CancelScope()
         self.over = anyio.Event()
-        self.resume: str | None = None
         self._before = count
-        self.unacknowledged: Subscription[Any] | None = None
-        if request.keep is not None:
-            name = f"{subscription.name}, not acknowledged"
-            self.unacknowledged = subscription.fork(name=name)
 
     @property
-    def acknowledged(self) -> int:
-        """How many messages the client has said that it has had."""
-        trail = self.unacknowledged
-        if trail is None:
-            return self._before
-        return self._before + trail.received + trail.missed + trail.skipped
+    def sent(self) -> int:
+        """How many messages were sent to the client so far, on all its connections."""
+        mine = self.subscription
+        return self._before + mine.received + mine.missed + mine.skipped
 
     def acknowledge(self, count: int) -> None:
         """Take note of how many messages the client has had; what was known before is passed over.
@@ -51,24 +52,13 @@ class Feed:
         Raises:
             ValueError: so many were not sent.
         """
-        sent = self._before + _passed(self.subscription)
-        if count > sent:
-            raise ValueError(f"count is {count}, but only {sent} messages were sent")
-        if self.unacknowledged is not None and count > self.acknowledged:
-            self.unacknowledged.skip(count - self.acknowledged)
+        if count > self.sent:
+            raise ValueError(f"count is {count}, but only {self.sent} messages were sent")
+        if self.place is not None:
+            self.place.acknowledge(count)
 
-    def bound(self, lag: int) -> None:
-        """Keep no more than so many messages for who does not acknowledge."""
-        trail = self.unacknowledged
-        if trail is not None and trail.lag > lag:
-            trail.skip(trail.lag - lag)
-
-    def close(self) -> None:
-        """Read no more."""
+    def stop(self) -> None:
+        """Send nothing more of it."""
         self.subscription.close()
-        if self.unacknowledged is not None:
-            self.unacknowledged.close()
-
-
-def _passed(subscription: Subscription[Any]) -> int:
-    return subscription.received + subscription.missed + subscription.skipped
+        if on_asyncio():  # on trio, a frame could be sent in half
+            self.scope.cancel()

@@ -2,48 +2,34 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Iterable
-from dataclasses import asdict, replace
-from time import time
-from typing import Any, Final
-from urllib.parse import parse_qs, unquote, urlsplit
+from typing import Any
 
 import anyio
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 
-from driftline import (
-    Bus,
-    BusStatistics,
-    PositionLost,
-    Subscription,
-    TooManyTopics,
-    Topic,
-    TopicStatistics,
-)
-from driftline._hub.access import Authorize, allows, bearer
-from driftline._hub.encoding import Encoders, encode_plain
+from driftline import Bus, Subscription
+from driftline._hub.access import Authorize, bearer
+from driftline._hub.encoding import Encoders
+from driftline._hub.figures import STATISTICS, Figures
 from driftline._hub.limits import Limits
 from driftline._hub.places import Places
+from driftline._hub.plain import PLAIN, PlainClient
 from driftline._hub.session import Session
-from driftline.protocol import SUBPROTOCOL, ProtocolError, Subscribe, parse_request, write_json
-from driftline.websockets import disconnect, relay
-
-STATISTICS: Final = "$statistics"
-PLAIN: Final = "/topic/"
-_ROWS: Final = 200
-"""Readers in the statistics, those that are the furthest behind, and topics, the busiest."""
+from driftline.protocol import Subscribe
+from driftline.websockets import disconnect
 
 _logger = logging.getLogger("driftline.hub")
 
 
 class Hub:
-    """A bus, and those who have connected to it.
+    """A bus, and those who have connected to it; made by `serve`.
 
     Attributes:
         bus: The bus.
+        limits: What a client may do at most.
         port: Where it listens.
         url: Where clients connect, such as "ws://127.0.0.1:8765/".
     """
@@ -57,25 +43,22 @@ class Hub:
         *,
         keep: bool,
     ) -> None:
-        self.bus = bus
-        self.limits = limits
-        self.authorize = authorize
-        self.origins = tuple(origins)
-        self.encoders = Encoders()
-        self.places = Places(limits.places)
-        self.connections = 0
-        self.host = ""
-        self.port = 0
-        self.may_cancel = on_asyncio()
+        self.bus: Bus = bus
+        self.limits: Limits = limits
+        self.authorize: Authorize | None = authorize
+        self.origins: tuple[str, ...] = tuple(origins)
+        self.encoders: Encoders = Encoders()
+        self.places: Places = Places(limits.places)
+        self.url: str = ""
+        self.port: int = 0
         self._keep = keep
-        self._statistics: Topic[Any] = Topic(STATISTICS, limit=10, replay=1)
-        self._earlier: BusStatistics | None = None
+        self._figures = Figures(bus)
+        self._open: dict[Any, anyio.CancelScope] = {}
 
     @property
-    def url(self) -> str:
-        """Where clients connect."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"ws://{host}:{self.port}/"
+    def connections(self) -> int:
+        """How many clients are connected."""
+        return len(self._open)
 
     def publish(self, topic: str, value: Any) -> None:
         """Publish what a client sent."""
@@ -90,55 +73,59 @@ class Hub:
         own = [pattern for pattern in request.patterns if pattern.startswith("$")]
         if own and set(request.patterns) != {STATISTICS}:
             raise ValueError(f"names with $ are the hub's own; there is {STATISTICS}, by itself")
+        if name == "fan-out":  # which the inspector passes over
+            raise ValueError(f"{name!r} is what the hub calls its own readers")
         replay = request.replay or 0
         if replay > limits.replay:
             raise ValueError(f"replay is at most {limits.replay:,} here")
-        subscribe = self._statistics.subscribe if own else self._subscribe_to(request.patterns)
-        # What it begins with is lag, too.
-        lag = (request.max_lag or limits.lag) + replay
-        seconds = request.max_lag_seconds or limits.lag_seconds
-        return subscribe(
-            name=name,
-            replay=replay,
-            since=request.since,
-            max_lag=min(lag, limits.lag + replay),
-            max_lag_seconds=None if replay or request.since else min(seconds, limits.lag_seconds),
-            max_lag_bytes=request.max_lag_bytes,
-            on_lag=request.on_lag or "skip",
-        )
+        seconds = min(request.max_lag_seconds or limits.lag_seconds, limits.lag_seconds)
+        options: dict[str, Any] = {
+            "name": name,
+            "replay": replay,
+            "since": request.since,
+            # What it begins with, or finds when it comes back, is lag, too.
+            "max_lag": min(request.max_lag or limits.lag, limits.lag) + replay,
+            "max_lag_seconds": None if replay or request.since else seconds + (request.keep or 0),
+            "max_lag_bytes": request.max_lag_bytes,
+            "on_lag": request.on_lag or "skip",
+        }
+        if own:
+            return self._figures.topic.subscribe(**options)
+        return self.bus.subscribe(*request.patterns, **options)
 
     async def handle(self, websocket: Any) -> None:
         """Serve one connection until it ends."""
-        self.connections += 1
         name = _address(websocket)
-        request = websocket.request
-        try:
-            if request.path.startswith(PLAIN):
-                await self._relay_plain(websocket, name)
-            elif websocket.subprotocol == SUBPROTOCOL:
-                token = bearer(request.headers.get("Authorization"))
-                await Session(self, websocket, name, token).run()
-            else:
-                await disconnect(
-                    websocket, CloseCode.PROTOCOL_ERROR, f"ask for the subprotocol {SUBPROTOCOL}"
-                )
-        except ConnectionClosed:
-            pass
-        except Exception as error:  # one line, and nobody else is concerned
-            _logger.error("%s is cut off, because of a fault here: %r", name, error)
-            await disconnect(websocket, CloseCode.INTERNAL_ERROR, "a fault of the hub")
-        finally:
-            self.connections -= 1
+        if self.connections >= self.limits.connections:  # as many came at once
+            return await disconnect(websocket, CloseCode.TRY_AGAIN_LATER, "too many connections")
+        with anyio.CancelScope() as self._open[websocket]:
+            try:
+                request = websocket.request
+                if request.path.startswith(PLAIN):
+                    await PlainClient(self, websocket, name).run()
+                else:
+                    token = bearer(request.headers.get("Authorization"))
+                    await Session(self, websocket, name, token).run()
+            except ConnectionClosed:
+                pass
+            except Exception as error:  # one line, and nobody else is concerned
+                _logger.error("%s is cut off, because of a fault here: %r", name, _first(error))
+                await disconnect(websocket, CloseCode.INTERNAL_ERROR, "a fault of the hub")
+            finally:
+                del self._open[websocket]
 
     async def watch(self) -> None:
-        """Publish what happens once a second, while somebody reads it."""
+        """Look once a second for what is to be told, and for what is kept too long."""
         while True:
             await anyio.sleep(1)
-            self.places.forget_old()
-            if any(each.name != "fan-out" for each in self._statistics.subscriptions()):
-                self._statistics.publish(self._look())
-            else:
-                self._earlier = None
+            self.places.bound()
+            self._figures.look(self.connections)
+
+    async def disconnect_all(self) -> None:
+        """Tell all clients that the hub is being stopped, and wait for nobody."""
+        async with anyio.create_task_group() as tasks:
+            for websocket, scope in self._open.items():
+                tasks.start_soon(_disconnect, websocket, scope)
 
     def health(self) -> dict[str, Any]:
         """Return a few figures for who watches over this."""
@@ -148,119 +135,17 @@ class Hub:
             "topics": len(self.bus.topics()),
         }
 
-    def _subscribe_to(self, patterns: tuple[str, ...]) -> Any:
-        def subscribe(**options: Any) -> Subscription[Any]:
-            return self.bus.subscribe(*patterns, **options)
 
-        return subscribe
-
-    def _look(self) -> dict[str, Any]:
-        now = _without_fan_out(self.bus.statistics())
-        rates = None if self._earlier is None else now.rates(self._earlier)
-        self._earlier = now
-        rate = {} if rates is None else rates.topics
-        busiest = sorted(now.topics, key=lambda topic: (-rate.get(topic.name, 0), -topic.published))
-        subscriptions = sorted(
-            (each for each in self.bus.subscriptions() if each.name != "fan-out"),
-            key=lambda each: (-each.lag, -each.lag_seconds),
-        )
-        return {
-            "at": time(),
-            "connections": self.connections,
-            "published": now.published,
-            "published_rate": rates and rates.published,
-            "received_rate": rates and rates.received,
-            "subscriptions": len(subscriptions),
-            "topic_count": len(now.topics),
-            "topics": [
-                {
-                    "name": topic.name,
-                    "published": topic.published,
-                    "rate": rate.get(topic.name),
-                    "subscriptions": len(topic.subscriptions),
-                }
-                for topic in busiest[:_ROWS]
-            ],
-            "streams": [
-                {"name": stream.name, "subscriptions": len(stream.subscriptions)}
-                for stream in now.streams[:_ROWS]
-            ],
-            "readers": [
-                {
-                    **asdict(each.statistics()),
-                    "on_lag": each.on_lag,
-                    "max_lag": each.max_lag,
-                    "max_lag_seconds": each.max_lag_seconds,
-                    "max_lag_bytes": each.max_lag_bytes,
-                }
-                for each in subscriptions[:_ROWS]
-            ],
-        }
-
-    async def _relay_plain(self, websocket: Any, name: str) -> None:
-        found = urlsplit(websocket.request.path)
-        topic = unquote(found.path.removeprefix(PLAIN))
-        query = {key: values[-1] for key, values in parse_qs(found.query).items()}
-        token = bearer(websocket.request.headers.get("Authorization")) or query.pop("token", None)
-        try:
-            request = _plain_request(topic, query)
-            if not await allows(self.authorize, token, "read", topic):
-                raise ValueError(f"{topic} may not be read")
-            subscription = self.subscribe(request, query.get("name", name))
-        except (ValueError, TooManyTopics, PositionLost, ProtocolError) as error:
-            await disconnect(websocket, CloseCode.POLICY_VIOLATION, str(error))
-            return
-        with subscription:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_pass_over, websocket)
-                ending = await relay(
-                    subscription, websocket, encode=encode_plain, patience=self.limits.patience
-                )
-                tasks.cancel_scope.cancel()
-        if ending == "too slow":
-            _logger.info("%s is cut off: too slow", name)
-            await disconnect(websocket, CloseCode.TRY_AGAIN_LATER, "too slow")
+async def _disconnect(websocket: Any, scope: anyio.CancelScope) -> None:
+    await disconnect(websocket, CloseCode.GOING_AWAY)
+    scope.cancel()
 
 
-async def _pass_over(websocket: Any) -> None:
-    """Read what a client sends that has nothing to say, so that its answers to pings are read."""
-    async for _ in websocket:
-        pass
-
-
-def _plain_request(topic: str, query: dict[str, str]) -> Subscribe:
-    """Return what the query of a plain topic asks for, checked like a request."""
-    numbers = {"replay", "max_lag", "max_lag_seconds", "max_lag_bytes"}
-    fields: dict[str, Any] = {"type": "subscribe", "patterns": [topic]}
-    for key, value in query.items():
-        if key not in numbers:
-            fields[key] = value
-        elif value.replace(".", "", 1).isdecimal() and len(value) < 20:
-            fields[key] = float(value) if "." in value else int(value)
-        else:
-            raise ValueError(f"{key} is a number, not {value[:20]!r}")
-    request = parse_request(write_json(fields))
-    assert isinstance(request, Subscribe)
-    if "*" in topic or ">" in topic:
-        raise ValueError("a plain topic is one name; for patterns there is the protocol")
-    return request
-
-
-def _without_fan_out(statistics: BusStatistics) -> BusStatistics:
-    """Leave out who reads for others, which are there themselves."""
-
-    def readers(topics: Iterable[TopicStatistics]) -> tuple[TopicStatistics, ...]:
-        return tuple(
-            replace(
-                topic,
-                subscriptions=tuple(row for row in topic.subscriptions if row.name != "fan-out"),
-            )
-            for topic in topics
-        )
-
-    return replace(
-        statistics, topics=readers(statistics.topics), streams=readers(statistics.streams)
-    )
+def _first(error: BaseException) -> BaseException:
+    """Return what went wrong, without the groups around it."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _address(websocket: Any) -> str:
@@ -269,12 +154,3 @@ def _address(websocket: Any) -> str:
     except (OSError, TypeError, ValueError):  # it has left
         return "client"
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def on_asyncio() -> bool:
-    """Return whether an asyncio event loop runs here, and not trio."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

@@ -16,7 +16,8 @@ class Limits:
     connections: int = 10_000
     """At a time; one more is refused with HTTP 503."""
     subscriptions: int = 100
-    """Of one client at a time."""
+    """Of one client at a time. Each set of patterns that clients have costs those who publish, and
+    up to a mebibyte of frames; `Bus(max_topics=...)` bounds how many there are of all clients."""
     message_bytes: int = 1024 * 1024
     """In a frame from a client, also when it is inflated; who sends more is cut off with 1009."""
     rate: float = 1000.0
@@ -33,6 +34,8 @@ class Limits:
     """Messages that a reader may ask for to begin with."""
     patience: float = 20.0
     """Seconds in which a client may take nothing while something waits for it."""
+    ping_seconds: float = 20.0
+    """Between two pings; who has not answered one when the next is due is cut off."""
     handshake_seconds: float = 10.0
     """For a connection to be opened."""
     places: int = 10_000

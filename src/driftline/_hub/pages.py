@@ -5,18 +5,17 @@ from __future__ import annotations
 from http import HTTPStatus
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from driftline._hub.access import is_allowed_origin
+from driftline._hub.plain import PLAIN
 from driftline.protocol import SUBPROTOCOL, write_json
 
 if TYPE_CHECKING:
     from driftline._hub.hub import Hub
 
-_TEXT: Final = "text/plain; charset=utf-8"
 _SAFE: Final = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
@@ -31,21 +30,25 @@ _SAFE: Final = {
 
 def answer(hub: Hub, request: Request) -> Response | None:
     """Return the answer to a request, or None if a WebSocket connection is to be opened."""
-    path = urlsplit(request.path).path
-    if request.headers.get("Upgrade", "").lower() != "websocket":
+    path, headers = request.path.partition("?")[0], request.headers
+    for name in ("Upgrade", "Origin", "Host", "Authorization"):
+        if len(headers.get_all(name)) > 1:
+            return _refusal(HTTPStatus.BAD_REQUEST, f"There is more than one header {name}.")
+    if headers.get("Upgrade", "").lower() != "websocket":
         return _page(hub, path)
-    origin, host = request.headers.get("Origin"), request.headers.get("Host")
-    if not is_allowed_origin(origin, host, hub.origins):
-        text = f"Pages of {origin} may not connect here; the hub must be told so with --origin.\n"
-        return _response(HTTPStatus.FORBIDDEN, text.encode(errors="replace"), _TEXT)
+    origin = headers.get("Origin")
+    if not is_allowed_origin(origin, headers.get("Host"), hub.origins):
+        text = f"Pages of {origin} may not connect here; the hub must be told so with --origin."
+        return _refusal(HTTPStatus.FORBIDDEN, text)
     if hub.connections >= hub.limits.connections:
-        text = "There are as many connections as there may be; try again later.\n"
-        return _response(HTTPStatus.SERVICE_UNAVAILABLE, text.encode(), _TEXT)
-    if path != "/" and not path.startswith("/topic/"):
-        return _response(HTTPStatus.NOT_FOUND, b"There is / and /topic/NAME.\n", _TEXT)
-    if path == "/" and SUBPROTOCOL not in request.headers.get("Sec-WebSocket-Protocol", ""):
-        text = f"Ask for the subprotocol {SUBPROTOCOL}, or connect to /topic/NAME.\n"
-        return _response(HTTPStatus.BAD_REQUEST, text.encode(), _TEXT)
+        text = "There are as many connections as there may be; try again later."
+        return _refusal(HTTPStatus.SERVICE_UNAVAILABLE, text)
+    if path != "/" and not path.startswith(PLAIN):
+        return _refusal(HTTPStatus.NOT_FOUND, "There is / and /topic/NAME.")
+    asked = ",".join(headers.get_all("Sec-WebSocket-Protocol")).split(",")
+    if path == "/" and SUBPROTOCOL not in map(str.strip, asked):
+        text = f"Ask for the subprotocol {SUBPROTOCOL}, or connect to /topic/NAME."
+        return _refusal(HTTPStatus.BAD_REQUEST, text)
     return None
 
 
@@ -57,7 +60,11 @@ def _page(hub: Hub, path: str) -> Response:
         health = write_json(hub.health()).encode()
         status = HTTPStatus.SERVICE_UNAVAILABLE if hub.bus.closed else HTTPStatus.OK
         return _response(status, health, "application/json")
-    return _response(HTTPStatus.NOT_FOUND, b"There is / and /health.\n", _TEXT)
+    return _refusal(HTTPStatus.NOT_FOUND, "There is / and /health.")
+
+
+def _refusal(status: HTTPStatus, text: str) -> Response:
+    return _response(status, f"{text}\n".encode(errors="replace"), "text/plain; charset=utf-8")
 
 
 def _response(status: HTTPStatus, body: bytes, kind: str) -> Response:

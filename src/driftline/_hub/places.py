@@ -1,83 +1,146 @@
-"""Where clients were whose connections were lost, for when they come back."""
+"""Where clients are in what they want to go on with, also after their connection is lost.
+
+A place is a subscription that nobody reads: it stands behind the last message that its client has
+acknowledged, and so keeps what comes after that. Whoever comes back gets another subscription that
+begins there, less what it says that it has had meanwhile.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from secrets import token_urlsafe
 from time import monotonic
+from typing import TYPE_CHECKING, Any
 
-from driftline._hub.feed import Feed
+from driftline import Subscription
 from driftline.protocol import Subscribe
 
+if TYPE_CHECKING:
+    from driftline._hub.feed import Feed
 
-@dataclass(frozen=True, slots=True)
+
 class Place:
-    """Where one client was in one subscription."""
+    """Where one client is in one subscription, over all its connections.
 
-    request: Subscribe
-    position: str
-    count: int
-    """Messages that it has acknowledged."""
-    until: float
-    token: str | None
-    """Who it was."""
+    Args:
+        request: how it was asked for.
+        trail: a subscription of its own, which begins where the client does.
+    """
+
+    def __init__(self, request: Subscribe, trail: Subscription[Any]) -> None:
+        self.request = request
+        self.key = token_urlsafe(18)
+        """What its client resumes it with. It stays the same, because an answer with another one
+        could be lost with the next connection."""
+        self.feed: Feed | None = None
+        """What writes to the client now, if it is connected."""
+        self.until = 0.0
+        self._trail = trail
+        self._sent = 0
+
+    @property
+    def acknowledged(self) -> int:
+        """How many messages the client has said that it has had, or cannot have any more."""
+        return self._trail.skipped
+
+    @property
+    def sent(self) -> int:
+        """How many messages were sent to it, on all its connections."""
+        return self._sent if self.feed is None else self.feed.sent
+
+    def acknowledge(self, count: int) -> None:
+        """Let go of what the client has had."""
+        if count > self.acknowledged and not self._trail.closed:
+            self._trail.skip(count - self.acknowledged)
+
+    def bound(self) -> None:
+        """Keep no more for who does not acknowledge than for who does not read."""
+        most = self._trail.max_lag
+        if most is not None and not self._trail.closed:
+            self._trail.skip(max(0, self._trail.lag - most))
+
+    def subscribe(self, name: str) -> Subscription[Any]:
+        """Return a subscription that goes on here.
+
+        Raises:
+            anyio.ClosedResourceError: somebody has closed that of the place.
+        """
+        return self._trail.fork(name=name)
+
+    def leave(self) -> None:
+        """Note that its client has left."""
+        self._sent = self.sent
+        self.feed = None
+        self.until = monotonic() + (self.request.keep or 0.0)
+
+    def close(self) -> None:
+        """Keep nothing any more."""
+        self._trail.close()
 
 
 class Places:
-    """Those of all lost clients, at most so many; the oldest are forgotten first."""
+    """Those of all clients; of lost ones at most so many, of which the oldest are forgotten."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._places: dict[str, Place] = {}
-        self._live: dict[str, tuple[Feed, str | None]] = {}
+        self._connected: dict[str, Place] = {}
+        self._lost: dict[str, Place] = {}
 
-    def open(self, feed: Feed, token: str | None, key: str | None = None) -> None:
-        """Have the place of a feed be kept when its connection is lost.
-
-        Args:
-            feed: the feed, of which what is not acknowledged is kept.
-            token: who it is.
-            key: what to ask for it with, if the client has one already. It stays the same, because
-                an answer with another one could be lost with the next connection.
-        """
-        feed.resume = key or token_urlsafe(18)
-        self._live[feed.resume] = feed, token
-
-    def keep(self, feed: Feed) -> None:
-        """Keep the place of a feed from now on, for as long as its client has asked for."""
-        _, token = self._live.pop(feed.resume or "", (None, None))
-        trail, seconds, key = feed.unacknowledged, feed.request.keep, feed.resume
-        if trail is None or seconds is None or key is None or trail.closed or trail.topic.closed:
-            return
-        count = feed.acknowledged
-        position = trail.park(seconds)
-        self._places[key] = Place(feed.request, str(position), count, monotonic() + seconds, token)
-        self.forget_old()
-
-    def drop(self, feed: Feed) -> None:
-        """Keep nothing of a feed, which is over."""
-        self._live.pop(feed.resume or "", None)
-
-    def take(self, key: str, token: str | None) -> Place | None:
-        """Return a place, and keep it no more; or None.
+    def open(self, feed: Feed, place: Place) -> None:
+        """Note that a place is that of a feed now.
 
         If its connection seems to be there, its client knows better.
         """
-        self.forget_old()
-        if key in self._live:
-            feed, owner = self._live[key]
-            if owner == token:
-                self.keep(feed)
-                feed.close()
-        place = self._places.get(key)
-        if place is None or place.token != token:
-            return None
-        return self._places.pop(key)
+        if place.feed is not None:
+            place.feed.stop()
+        self._lost.pop(place.key, None)
+        self._connected[place.key] = place
+        place.feed = feed
 
-    def forget_old(self) -> None:
+    def find(self, key: str) -> Place | None:
+        """Return a place that is kept, or None."""
+        self.tidy()
+        return self._connected.get(key) or self._lost.get(key)
+
+    def leave(self, feed: Feed) -> None:
+        """Keep the place of a feed from now on, for as long as its client has asked for.
+
+        But who was too slow is not to come back to where it was too slow. Where somebody else has
+        come back, nothing changes.
+        """
+        place = feed.place
+        if place is None or feed.subscription.closed:
+            return self.drop(feed)
+        place.leave()
+        self._connected.pop(place.key, None)
+        self._lost[place.key] = place
+        self.tidy()
+
+    def drop(self, feed: Feed) -> None:
+        """Keep nothing of a feed, which is over."""
+        place = feed.place
+        if place is not None and place.feed is feed:
+            place.feed = None
+            self._connected.pop(place.key, None)
+            place.close()
+
+    def bound(self) -> None:
+        """Let go of what is kept for too long, or is too much."""
+        self.tidy()
+        for place in [*self._connected.values(), *self._lost.values()]:
+            place.bound()
+
+    def close(self) -> None:
+        """Forget all of them."""
+        for place in [*self._connected.values(), *self._lost.values()]:
+            place.close()
+        self._connected.clear()
+        self._lost.clear()
+
+    def tidy(self) -> None:
         """Forget those whose time is over, and those that are too many."""
         now = monotonic()
-        for key in [key for key, place in self._places.items() if place.until <= now]:
-            del self._places[key]
-        while len(self._places) > self._most:
-            del self._places[next(iter(self._places))]
+        over = [key for key, place in self._lost.items() if place.until <= now]
+        for key in over:
+            self._lost.pop(key).close()
+        while len(self._lost) > self._most:
+            self._lost.pop(next(iter(self._lost))).close()

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import replace
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import TaskGroup
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 
-from driftline import PositionLost, TooManyTopics
 from driftline._hub.access import Action, Tokens, allows
+from driftline._hub.encoding import Encoder
 from driftline._hub.feed import Feed
+from driftline._hub.places import Place
+from driftline._hub.words import in_words
 from driftline.protocol import (
     Acknowledge,
     Authenticate,
@@ -23,6 +25,7 @@ from driftline.protocol import (
     Ended,
     Event,
     Frame,
+    Missed,
     Ping,
     Pong,
     ProtocolError,
@@ -63,6 +66,7 @@ class Session:
         self._token = token
         self._feeds: dict[str, Feed] = {}
         self._errors = 0
+        self._cut = False
         self._tasks: TaskGroup | None = None
 
     async def run(self) -> None:
@@ -71,23 +75,24 @@ class Session:
         allowance = Allowance(limits.rate, limits.burst)
         try:
             async with anyio.create_task_group() as self._tasks:
-                self._tasks.start_soon(self._watch_access)
+                if self._hub.authorize is not None:
+                    self._tasks.start_soon(self._watch_access)
                 with suppress(ConnectionClosed):
                     while True:
                         await self._hear(await self._websocket.recv())
+                        await anyio.lowlevel.checkpoint()  # some hundred may be there already
                         if wait := allowance.spend():
                             with anyio.move_on_after(wait):
                                 await self._websocket.wait_closed()
                 self._tasks.cancel_scope.cancel()
         finally:
             for feed in self._feeds.values():
-                self._hub.places.keep(feed)
-                feed.close()
+                self._hub.places.leave(feed)
+                feed.subscription.close()
 
     async def _hear(self, frame: Frame) -> None:
         try:
-            request = parse_request(frame)
-            await self._do(request)
+            await self._do(parse_request(frame))
         except ProtocolError as error:
             await self._refuse(error)
 
@@ -112,23 +117,27 @@ class Session:
         await self._say(
             Refused(code=error.code, reason=error.reason, missed=error.missed, id=error.id)
         )
-        self._errors += 1
+        self._errors += error.code == "bad-request"
         if error.code == "not-json":
             await self._cut_off(CloseCode.INVALID_DATA, "not-json")
         elif self._errors >= self._hub.limits.errors:
             await self._cut_off(CloseCode.POLICY_VIOLATION, f"{self._errors} bad requests")
 
-    async def _cut_off(self, code: int, reason: str) -> None:
-        _logger.info("%s is cut off: %s", self._name, reason)
-        await disconnect(self._websocket, code, reason)
-
     async def _say(self, event: Event) -> None:
         """Send an answer; who takes none is cut off like who takes no messages."""
-        frame = write_event(event)
         with anyio.move_on_after(self._hub.limits.patience) as scope:
-            await self._websocket.send(frame)
+            await self._websocket.send(write_event(event))
         if scope.cancelled_caught:
-            await disconnect(self._websocket, CloseCode.TRY_AGAIN_LATER, "too slow")
+            await self._cut_off(CloseCode.TRY_AGAIN_LATER, "takes no answer")
+
+    async def _cut_off(self, code: int, reason: str) -> None:
+        """Close the connection, and do nothing more of what the client has asked for."""
+        assert self._tasks is not None
+        if not self._cut:
+            self._cut = True
+            _logger.info("%s is cut off: %s", self._name, reason)
+            await disconnect(self._websocket, code, reason)
+            self._tasks.cancel_scope.cancel()
 
     # What clients ask for.
 
@@ -138,87 +147,89 @@ class Session:
             raise ProtocolError("not-allowed", "there is no such token", request.id)
         self._token = request.token
         await self._say(Authenticated(id=request.id))
+        await self._look_at_access()
 
     async def _publish(self, request: Publish) -> None:
         if request.topic.startswith("$"):
             raise ProtocolError("not-allowed", "names with $ are the hub's own", request.id)
-        await self._check(request, "publish", request.topic)
-        with _in_words(request):
+        await self._check(request, "publish", [request.topic])
+        with in_words(request):
             self._hub.publish(request.topic, request.value)
         if request.id is not None:
             await self._say(Published(id=request.id))
 
     async def _subscribe(self, request: Subscribe) -> None:
-        for pattern in request.patterns:
-            await self._check(request, "read", pattern)
-        to = " ".join(sorted(set(request.patterns)))
-        self._check_number(request, to)
-        with _in_words(request):
+        await self._check(request, "read", request.patterns)
+        encoder = self._encoder(request, request.patterns)
+        with in_words(request):
             subscription = self._hub.subscribe(request, request.name or self._name)
-        feed = Feed(request, subscription, self._hub.encoders.of(to))
-        if request.keep is not None:
-            self._hub.places.open(feed, self._token)
-        await self._begin(feed, request)
+            place = None
+            if request.keep is not None:
+                trail = subscription.fork(name=f"{subscription.name}, not acknowledged")
+                place = Place(request, trail)
+        await self._begin(Feed(request.patterns, subscription, encoder, place), request)
 
     async def _resume(self, request: Resume) -> None:
-        place = self._hub.places.take(request.resume, self._token)
-        if place is None:
-            raise ProtocolError("lost", "there is no such place, or not any more", request.id)
-        before = place.request
-        for pattern in before.patterns:
-            await self._check(request, "read", pattern)
-        to = " ".join(sorted(set(before.patterns)))
-        self._check_number(request, to)
-        again = replace(before, since=place.position, replay=None)
-        with _in_words(request):
-            subscription = self._hub.subscribe(again, before.name or self._name)
-        feed = Feed(before, subscription, self._hub.encoders.of(to), place.count)
-        had = request.count - place.count
-        if had > 0:
-            feed.subscription.skip(had)
-            feed.acknowledge(request.count)
-        self._hub.places.open(feed, self._token, request.resume)
-        await self._begin(feed, request)
+        place = self._find(request)
+        await self._check(request, "read", place.request.patterns)
+        place = self._find(request)  # again, because others could run meanwhile
+        encoder = self._encoder(request, place.request.patterns)
+        if request.count > place.sent:
+            reason = f"count is {request.count}, but only {place.sent} messages were sent"
+            raise ProtocolError("bad-request", reason, request.id)
+        place.acknowledge(request.count)
+        with in_words(request):
+            subscription = place.subscribe(place.request.name or self._name)
+        feed = Feed(place.request.patterns, subscription, encoder, place, place.acknowledged)
+        await self._begin(feed, request, missed=place.acknowledged - request.count)
 
-    async def _begin(self, feed: Feed, request: Subscribe | Resume) -> None:
+    async def _begin(self, feed: Feed, request: Subscribe | Resume, *, missed: int = 0) -> None:
+        """Answer, tell what is lost of what was not acknowledged, and send from now on."""
         assert self._tasks is not None
         self._feeds[feed.to] = feed
-        position = feed.subscription.position
-        plain = feed.request.patterns[0] if len(set(feed.request.patterns)) == 1 else "*"
+        if feed.place is not None:
+            self._hub.places.open(feed, feed.place)
+        single = len(set(feed.patterns)) == 1 and not {"*", ">"} & set(feed.to)
         await self._say(
             Subscribed(
                 to=feed.to,
-                position=None if "*" in plain or ">" in plain else str(position),
-                resume=feed.resume,
+                position=str(feed.subscription.position) if single else None,
+                resume=None if feed.place is None else feed.place.key,
                 id=request.id,
             )
         )
+        if missed:
+            await self._say(Missed(to=feed.to, count=missed))
         self._tasks.start_soon(self._feed, feed)
 
     def _acknowledge(self, request: Acknowledge) -> None:
-        feed = self._found(request)
+        feed = self._feeds.get(request.to)
+        if feed is None:  # it has just ended, of which its client is about to hear
+            return
         try:
             feed.acknowledge(request.count)
         except ValueError as error:
             raise ProtocolError("bad-request", str(error), request.id) from None
 
     async def _unsubscribe(self, request: Unsubscribe) -> None:
-        feed = self._found(request)
+        feed = self._feeds.get(request.to)
+        if feed is None:
+            reason = f"there is no subscription {request.to[:100]!r}"
+            raise ProtocolError("bad-request", reason, request.id)
         await self._end(feed)
         await self._say(Unsubscribed(to=request.to, id=request.id))
 
     async def _end(self, feed: Feed) -> None:
-        self._feeds.pop(feed.to, None)
+        """Send nothing more of a feed, and keep nothing of it."""
+        del self._feeds[feed.to]
         self._hub.places.drop(feed)
-        feed.close()
-        if self._hub.may_cancel:  # else a frame could be sent in half
-            feed.scope.cancel()
+        feed.stop()
         await feed.over.wait()
 
     async def _feed(self, feed: Feed) -> None:
         """Send what is published, until the client goes or reads no more."""
         limits = self._hub.limits
-        ending = "gone"
+        ending = "stopped"
         try:
             with feed.scope, suppress(anyio.ClosedResourceError):
                 ending = await relay(
@@ -232,65 +243,60 @@ class Session:
             ending = "ended"
         finally:
             feed.over.set()
-        if ending == "ended":
-            self._feeds.pop(feed.to, None)
-            self._hub.places.drop(feed)
-            feed.close()
-            with suppress(ConnectionClosed):
-                await self._say(Ended(to=feed.to))
-        elif ending == "too slow":
+        if ending == "too slow":
             await self._cut_off(CloseCode.TRY_AGAIN_LATER, "too slow")
+        elif ending != "gone" and self._feeds.get(feed.to) is feed:
+            del self._feeds[feed.to]
+            # Who has not got that it has ended can come back for it.
+            self._hub.places.leave(feed)
+            feed.subscription.close()
+            event = Ended(to=feed.to) if ending == "ended" else Unsubscribed(to=feed.to)
+            with suppress(ConnectionClosed):
+                await self._say(event)
 
     async def _watch_access(self) -> None:
         """Look now and then whether the client may still read what it reads."""
-        limits = self._hub.limits
         while True:
-            await anyio.sleep(limits.recheck_seconds)
-            for feed in list(self._feeds.values()):
-                feed.bound(limits.lag)
-                for pattern in feed.request.patterns:
-                    if not await self._may("read", pattern):
-                        await self._end(feed)
-                        reason = f"{pattern} may not be read any more"
-                        with suppress(ConnectionClosed):
-                            await self._say(Refused(code="not-allowed", reason=reason))
-                            await self._say(Unsubscribed(to=feed.to))
-                        break
+            await anyio.sleep(self._hub.limits.recheck_seconds)
+            with suppress(ConnectionClosed):
+                await self._look_at_access()
+
+    async def _look_at_access(self) -> None:
+        for feed in list(self._feeds.values()):
+            pattern = await self._forbidden("read", feed.patterns)
+            if pattern is not None and self._feeds.get(feed.to) is feed:
+                await self._end(feed)
+                reason = f"{pattern} may not be read any more"
+                await self._say(Refused(code="not-allowed", reason=reason))
+                await self._say(Unsubscribed(to=feed.to))
 
     # What they may.
 
-    async def _may(self, action: Action, name: str) -> bool:
-        return await allows(self._hub.authorize, self._token, action, name)
+    async def _forbidden(self, action: Action, names: Iterable[str]) -> str | None:
+        """Return the first of these that the client may not read or publish to, or None."""
+        for name in names:
+            if not await allows(self._hub.authorize, self._token, action, name):
+                return name
+        return None
 
-    async def _check(self, request: Request, action: Action, name: str) -> None:
-        if not await self._may(action, name):
+    async def _check(self, request: Request, action: Action, names: Iterable[str]) -> None:
+        name = await self._forbidden(action, names)
+        if name is not None:
             verb = "read" if action == "read" else "published to"
             raise ProtocolError("not-allowed", f"{name} may not be {verb}", request.id)
 
-    def _check_number(self, request: Request, to: str) -> None:
+    def _encoder(self, request: Request, patterns: Iterable[str]) -> Encoder:
+        """Return that of a new subscription, if the client may have one more."""
+        to = " ".join(sorted(set(patterns)))
         if to in self._feeds:
             raise ProtocolError("bad-request", f"{to!r} is subscribed to already", request.id)
         most = self._hub.limits.subscriptions
         if len(self._feeds) >= most:
             raise ProtocolError("too-many", f"a client has at most {most}", request.id)
+        return self._hub.encoders.of(to)
 
-    def _found(self, request: Acknowledge | Unsubscribe) -> Feed:
-        feed = self._feeds.get(request.to)
-        if feed is None:
-            raise ProtocolError("bad-request", f"there is no subscription {request.to!r}")
-        return feed
-
-
-@contextmanager
-def _in_words(request: Request) -> Iterator[None]:
-    """Say what is wrong on the bus in the words of the protocol."""
-    try:
-        yield
-    except TooManyTopics as error:
-        raise ProtocolError("too-many", str(error), request.id) from None
-    except PositionLost as error:
-        raise ProtocolError("lost", str(error), request.id, error.missed) from None
-    except anyio.ClosedResourceError as error:
-        raise ProtocolError("closed", str(error), request.id) from None
-    except (ValueError, TypeError) as error:
-        raise ProtocolError("bad-request", str(error), request.id) from None
+    def _find(self, request: Resume) -> Place:
+        place = self._hub.places.find(request.resume)
+        if place is None:
+            raise ProtocolError("lost", "there is no such place, or not any more", request.id)
+        return place

@@ -116,16 +116,11 @@ _KINDS: Final = {name: kind for kind, name in _TYPES.items()}
 
 
 def write_event(event: Event) -> Frame:
-    """Return the frame that says it."""
-    fields: dict[str, Any] = {"type": _TYPES[type(event)]}
-    beside = None
-    for name in event.__slots__:
-        value = getattr(event, name)
-        if name == "value" and isinstance(value, bytes | bytearray | memoryview):
-            beside = bytes(value)
-        elif value is not None or name == "value":
-            fields[name] = value
-    return write_frame(fields, beside)
+    """Return the frame that says it.
+
+    A value that JSON has no form for is written as its `repr`.
+    """
+    return write_frame(_TYPES[type(event)], event)
 
 
 def parse_event(frame: Frame) -> Event | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection
-from math import isfinite
 from typing import Any, Final, Literal
+
+from driftline._protocol.frames import write_json
 
 Id = str | int
 Code = Literal["bad-request", "not-json", "not-allowed", "too-many", "lost", "closed"]
@@ -93,13 +93,13 @@ class Fields:
             raise self.error(f"{self.type} needs {name}")
         return found
 
-    def seconds(self, name: str, *, most: float = float("inf")) -> float | None:
+    def seconds(self, name: str, *, most: float = _LARGEST) -> float | None:
         """Return a number of seconds, or None."""
-        bound = "" if most == float("inf") else f", and at most {most:g}"
+        bound = "" if most == _LARGEST else f", and at most {most:g}"
         found: float | None = self._read(
             name,
             f"a number of seconds, more than 0{bound}",
-            lambda value: type(value) in {int, float} and isfinite(value) and 0 < value <= most,
+            lambda value: type(value) in {int, float} and 0 < value <= most,
         )
         return found
 
@@ -146,5 +146,5 @@ def _are_texts(value: Any) -> bool:
 
 
 def _shown(value: Any) -> str:
-    text = json.dumps(value)
+    text = write_json(value)
     return text if len(text) <= 40 else text[:37] + "..."

@@ -34,7 +34,9 @@ class Following:
         self.missed = 0
         """Messages that are known to be lost."""
         self.ended = False
-        self.to: str | None = None
+        """Whether the topic was closed, and everything was had before."""
+        self.to = " ".join(sorted(set(request.patterns)))
+        """What the hub calls this subscription."""
         self._resume: str | None = None
         self._acknowledged = 0
 
@@ -52,11 +54,11 @@ class Following:
     def see(self, event: Event | None) -> list[Acknowledge]:
         """Take note of what the hub says, and return what is to be said."""
         match event:
-            case Subscribed(id=self.request.id):
+            case Subscribed(to=self.to):
                 if self._resume is None:
-                    self.count = self._acknowledged = 0
-                self.to = event.to
+                    self.count = 0
                 self._resume = event.resume
+                self._acknowledged = self.count
             case Delivered(to=self.to):
                 self.count += 1
             case Missed(to=self.to):
@@ -64,7 +66,7 @@ class Following:
                 self.missed += event.count
             case Ended(to=self.to):
                 self.ended = True
-        if self._resume is None or self.to is None or self.count < self._acknowledged + _APART:
+        if self._resume is None or self.count < self._acknowledged + _APART:
             return []
         self._acknowledged = self.count
         return [Acknowledge(to=self.to, count=self.count)]

@@ -118,18 +118,7 @@ def parse_request(frame: Frame) -> Request:
 
 def write_request(request: Request) -> Frame:
     """Return the frame that says it."""
-    fields: dict[str, Any] = {"type": _TYPES[type(request)]}
-    beside = None
-    for name in request.__slots__:
-        value = getattr(request, name)
-        if name == "value":
-            if isinstance(value, bytes):
-                beside = value
-            else:
-                fields[name] = value
-        elif value is not None:
-            fields[name] = value
-    return write_frame(fields, beside)
+    return write_frame(_TYPES[type(request)], request)
 
 
 def _parse_without_value(fields: Fields) -> Request:

@@ -56,7 +56,7 @@ def bound_unsent(websocket: Connection) -> None:
     option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
     connected = websocket.transport.get_extra_info("socket")
     if option is not None and connected is not None:
-        with suppress(OSError, ValueError):  # not over TCP, or gone
+        with suppress(OSError, ValueError):  # not over TCP, or gone; uvloop says so in its own way
             if not 0 < connected.getsockopt(socket.IPPROTO_TCP, option) < _UNSENT:
                 connected.setsockopt(socket.IPPROTO_TCP, option, _UNSENT)
 

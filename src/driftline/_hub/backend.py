@@ -1,0 +1,14 @@
+"""On what this runs."""
+
+from __future__ import annotations
+
+import asyncio
+
+
+def on_asyncio() -> bool:
+    """Return whether an asyncio event loop runs here, and not trio."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
