@@ -1,0 +1,34 @@
+"""Lines of text out of bytes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_LONGEST: Final = 1024 * 1024  # bytes; whoever never ends a line is not to fill our memory
+
+
+class Lines:
+    """Takes bytes as they come, and gives the lines that have ended.
+
+    What is not UTF-8 is replaced, and lines of more than a mebibyte are cut.
+    """
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[str]:
+        """Return the lines that end in these bytes."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        while len(self._rest) > _LONGEST:
+            lines.append(self._rest[:_LONGEST])
+            self._rest = self._rest[_LONGEST:]
+        return [_text(line) for line in lines]
+
+    def end(self) -> list[str]:
+        """Return the last line, if nothing ended it."""
+        rest, self._rest = self._rest, b""
+        return [_text(rest)] if rest else []
+
+
+def _text(line: bytes) -> str:
+    return line.removesuffix(b"\r").decode(errors="replace")
