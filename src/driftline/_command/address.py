@@ -35,10 +35,13 @@ def parse_address(text: str, token: str | None = None) -> Address:
     Raises:
         ValueError: it is none.
     """
-    found = urlsplit(text if "://" in text else f"ws://{text}")
+    try:
+        found = urlsplit(text if "://" in text else f"ws://{text}")
+    except ValueError:
+        raise _is_none(text) from None
     scheme = _SCHEMES.get(found.scheme)
     if scheme is None or not found.hostname or " " in text:
-        raise ValueError(f"{text!r} is not the address of a hub; write localhost or host:port")
+        raise _is_none(text)
     try:
         port = found.port
     except ValueError:
@@ -50,3 +53,7 @@ def parse_address(text: str, token: str | None = None) -> Address:
         port = PORT
     netloc = host if port is None else f"{host}:{port}"
     return Address(f"{scheme}://{netloc}{found.path or '/'}", token)
+
+
+def _is_none(text: str) -> ValueError:
+    return ValueError(f"{text!r} is not the address of a hub; write localhost or host:port")

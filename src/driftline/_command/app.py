@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from driftline import Bus
 from driftline._command.address import HOST, PORT, Address, parse_address
 from driftline._command.stopping import Loop, run, stoppable
 from driftline.hub import Grant, Limits
@@ -120,11 +121,14 @@ def serve(
     """
     from driftline._command.serve import Serving, serve_until_stopped
 
+    followed = tuple((Path(file), topic) for file, topic in _pairs("--follow", follow))
+    for topic in [*([] if stdin is None else [stdin]), *(topic for _, topic in followed)]:
+        _check(topic)
     serving = Serving(
         host=host,
         port=port,
         stdin=stdin,
-        follow=tuple((Path(file), topic) for file, topic in _pairs("--follow", follow)),
+        follow=followed,
         limit=limit,
         replay=min(replay, limit),
         max_topics=max_topics,
@@ -280,6 +284,17 @@ def _pairs(option: str, texts: list[str] | None) -> list[tuple[str, str]]:
     return pairs
 
 
+def _check(name: str, *, pattern: bool = False) -> None:
+    """Refuse what is no name of a topic, or no pattern."""
+    try:
+        if pattern:
+            Bus().subscribe(name).close()
+        else:
+            Bus().topic(name)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
 def _grants(
     tokens: list[str] | None,
     read: list[str] | None,
@@ -295,8 +310,10 @@ def _grants(
     for token in tokens or ():
         reads[token] = publishes[token] = [">"]
     for token, pattern in _pairs("--read-token", read):
+        _check(pattern, pattern=True)
         reads[token] = [*reads.get(token, ()), pattern]
     for token, pattern in _pairs("--publish-token", publish):
+        _check(pattern, pattern=True)
         publishes[token] = [*publishes.get(token, ()), pattern]
     return {
         token: Grant(read=reads.get(token, ()), publish=publishes.get(token, ()))

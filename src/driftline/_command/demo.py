@@ -12,7 +12,7 @@ from driftline import Bus
 from driftline._command.machine import Machine
 from driftline._command.readers import READERS, Reader, read
 from driftline._command.serve import cannot_listen, page, size
-from driftline._command.stopping import until_stopped
+from driftline._command.stopping import hearing_signals
 from driftline._command.words import say
 from driftline.hub import Hub, serve
 
@@ -26,9 +26,9 @@ async def demo(port: int, seconds: float | None) -> int:
             tasks.start_soon(_publish, bus)
             for reader in READERS:
                 tasks.start_soon(_read, reader, hub)
-            _introduce(hub)
-            with anyio.move_on_after(seconds):
-                number = await until_stopped()
+            with hearing_signals() as wait_for_signal, anyio.move_on_after(seconds):
+                _introduce(hub)
+                number = await wait_for_signal()
             tasks.cancel_scope.cancel()
     except* OSError as group:
         raise cannot_listen("127.0.0.1", port, group.exceptions[0]) from None

@@ -49,6 +49,11 @@ class Followed:
         self._file = self._open()
         return self._lines.end()
 
+    def close(self) -> None:
+        """Follow it no more."""
+        if self._file is not None:
+            self._file.close()
+
     def _open(self) -> FileIO | None:
         try:
             found = FileIO(self._path, opener=_open_at_once)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-_LONGEST: Final = 1024 * 1024  # bytes; whoever never ends a line is not to fill our memory
+# Bytes; whoever never ends a line is not to fill our memory. Half of what a hub takes at once.
+_LONGEST: Final = 512 * 1024
 
 
 class Lines:
     """Takes bytes as they come, and gives the lines that have ended.
 
-    What is not UTF-8 is replaced, and lines of more than a mebibyte are cut.
+    What is not UTF-8 is replaced, and lines of more than 512 KiB are cut.
     """
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from driftline import Bus
 from driftline._command.follow import Followed
 from driftline._command.source import in_thread, standard_input
-from driftline._command.stopping import until_stopped
+from driftline._command.stopping import hearing_signals
 from driftline._command.words import Complaint, say
 from driftline.hub import Grant, Hub, Limits, Tokens, serve
 
@@ -61,9 +61,10 @@ async def serve_until_stopped(serving: Serving) -> int:
             limits=Limits(rate=serving.rate),
             keep=True,
         ) as hub:
-            read_sources(bus, serving)
-            say(f"listening on {page(hub)}")
-            number = await until_stopped()
+            with hearing_signals() as wait_for_signal:
+                read_sources(bus, serving)
+                say(f"listening on {page(hub)}")
+                number = await wait_for_signal()
     except* OSError as group:
         error = group.exceptions[0]
         raise cannot_listen(serving.host, serving.port, error) from None
@@ -81,8 +82,9 @@ def page(hub: Hub) -> str:
 
 def cannot_listen(host: str, port: int, error: BaseException) -> Complaint:
     """Return why nobody can connect there."""
-    number = getattr(error, "errno", None)
-    reason = os.strerror(number) if number else str(error)
+    # asyncio puts more into words than a line has room for; who looks up names has numbers below 0.
+    number = getattr(error, "errno", None) or 0
+    reason = os.strerror(number) if number > 0 else getattr(error, "strerror", error)
     return Complaint(f"cannot listen on {host}:{port} ({reason}); --port chooses another port")
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, Literal
 
 import anyio
@@ -36,33 +37,34 @@ def run(work: Callable[[], Awaitable[int]], loop: Loop = "asyncio") -> int:
         return _judge(error)
 
 
-async def until_stopped() -> int:
-    """Wait for Ctrl-C or SIGTERM, and return the number of the signal.
+@contextmanager
+def hearing_signals() -> Iterator[Callable[[], Awaitable[int]]]:
+    """Hear Ctrl-C and SIGTERM while a block runs; the function waits for one, and returns it.
 
-    Behind that they do what they do to any program, so that a second Ctrl-C ends at once what
+    Behind the block they do what they do to any program, so that a second Ctrl-C ends at once what
     takes its time to stop.
     """
     if sys.platform == "win32":  # which knows Ctrl-C alone, and that as an exception
-        await anyio.sleep_forever()
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for number in signals:
-            return number
-    raise AssertionError("signals do not end")
+        yield anyio.sleep_forever
+    else:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            yield signals.__anext__
 
 
 async def stoppable(work: Callable[[], Awaitable[int]]) -> int:
     """Run a client until it is done, or until a signal cancels it."""
     status = 0
-    async with anyio.create_task_group() as tasks:
+    with hearing_signals() as wait_for_signal:
+        async with anyio.create_task_group() as tasks:
 
-        async def stop() -> None:
-            nonlocal status
-            status = 128 + await until_stopped()
+            async def stop() -> None:
+                nonlocal status
+                status = 128 + await wait_for_signal()
+                tasks.cancel_scope.cancel()
+
+            tasks.start_soon(stop)
+            status = await work()
             tasks.cancel_scope.cancel()
-
-        tasks.start_soon(stop)
-        status = await work()
-        tasks.cancel_scope.cancel()
     return status
 
 

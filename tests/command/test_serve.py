@@ -1,0 +1,189 @@
+"""`driftline serve`, as a process, with real input and real clients."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from errno import EADDRINUSE
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from programs import DRIFTLINE, PATIENCE, Program, RunningHub, run
+
+pytestmark = pytest.mark.once
+
+LOOPS = ["asyncio", "uvloop", "trio"]
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[RunningHub]:
+    """Return a hub that several tests use, each with topics of its own."""
+    with RunningHub("--replay", "100") as running:
+        yield running
+
+
+def test_lines_of_tail_f_reach_tail_and_the_client_of_websockets(tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    log.write_text("old\n")
+    with (
+        Program("tail", "-n", "1", "-F", str(log), stdout=subprocess.PIPE) as growing,
+        RunningHub("--stdin", "logs", "--replay", "10", stdin=growing.process.stdout) as hub,
+        hub.tail("logs", "--replay", "10") as tail,
+    ):
+        assert tail.out.next() == "old"
+        command = [sys.executable, "-m", "websockets"]
+        url = f"ws://127.0.0.1:{hub.port}/topic/logs?name=websockets"
+        with Program(*command, url, stdin=subprocess.PIPE) as client:
+            hub.wait_for_reader("websockets")
+            with log.open("a") as file:
+                file.write("GET /\n")
+            assert tail.out.next() == "GET /"
+            client.out.wait_for(r"GET /")
+
+
+def test_input_that_is_no_text_and_its_end_do_not_end_the_hub() -> None:
+    with RunningHub("--stdin", "logs", "--replay", "9", stdin=subprocess.PIPE) as hub:
+        hub.write(b"one\n\xff\xfe\nlast, without an end")
+        assert hub.process.stdin is not None
+        hub.process.stdin.close()
+        finished = run("tail", hub.address, "logs", "--replay", "9", "-n", "3")
+        # They were there, or came afterwards, but for those that came in between.
+        assert finished.stdout.splitlines()[-1] == "last, without an end"
+        hub.publish("logs", "still here")
+        assert run("tail", hub.address, "logs", "--replay", "1", "-n1").stdout == "still here\n"
+
+
+def test_files_are_followed_through_rotation_truncation_and_absence(tmp_path: Path) -> None:
+    web, errors = tmp_path / "web.log", tmp_path / "a=b.log"
+    web.write_text("before\n")
+    options = ["--follow", f"{web}=logs.web", "--follow", f"{errors}=logs.errors"]
+    with RunningHub(*options) as hub, hub.tail("logs.*", "--topics") as tail:
+        with web.open("a") as file:
+            file.write("one\n")
+        assert tail.out.next() == "logs.web one"
+        errors.write_bytes(b"bad \xff\n")
+        assert tail.out.next() == "logs.errors bad \ufffd"
+        web.rename(tmp_path / "web.log.1")
+        web.write_text("rotated\n")
+        assert tail.out.next() == "logs.web rotated"
+        web.write_text("new\n")
+        assert tail.out.next() == "logs.web new"
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_ctrl_c_ends_it_with_130_and_tells_clients(loop: str) -> None:
+    with RunningHub("--loop", loop) as hub:
+        with connect(f"ws://127.0.0.1:{hub.port}/topic/logs") as client:
+            hub.process.send_signal(signal.SIGINT)
+            with pytest.raises(ConnectionClosed) as closed:
+                client.recv(PATIENCE)
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1001
+        assert hub.wait() == 130
+        assert hub.err.rest() == []
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_sigterm_ends_it_with_0(loop: str) -> None:
+    with RunningHub("--loop", loop, "--stdin", "logs", stdin=subprocess.PIPE) as hub:
+        assert hub.terminate() == 0
+        assert hub.err.rest() == []
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_port_in_use_is_one_line(hub: RunningHub, loop: str) -> None:
+    finished = run("serve", "--port", str(hub.port), "--loop", loop)
+    assert finished.returncode == 1
+    reason = os.strerror(EADDRINUSE)
+    assert finished.stderr == (
+        f"driftline: cannot listen on 127.0.0.1:{hub.port} ({reason}); "
+        "--port chooses another port\n"
+    )
+
+
+def test_a_host_that_is_none_is_one_line() -> None:
+    finished = run("serve", "--host", "none.invalid", "--port", "0", "--token", "s3cret")
+    assert finished.returncode == 1
+    assert re.fullmatch(r"driftline: cannot listen on none\.invalid:0 \(.+\).*\n", finished.stderr)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([], "can read and publish"),
+        (["--read-only"], "can read;"),
+        (["--token", "s3cret"], None),
+        (["--host", "127.0.0.2"], None),
+    ],
+)
+def test_it_warns_if_everybody_may_connect(options: list[str], said: str | None) -> None:
+    host = [] if "--host" in options else ["--host", "0.0.0.0"]
+    with Program(*DRIFTLINE, "serve", "--port", "0", *host, *options) as program:
+        before = []
+        while "listening" not in (line := program.err.next()):
+            before.append(line)
+        assert len(before) == (said is not None)
+        assert said is None or said in before[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--stdin", "two words"], "two words"),
+        (["--follow", "access.log"], "'access.log'"),
+        (["--follow", "access.log="], "'access.log='"),
+        (["--read-token", "s3cret"], "'s3cret'"),
+        (["--publish-token", "s3cret=a..b"], "a..b"),
+        (["--port", "65536"], "65535"),
+        (["--loop", "tokio"], "tokio"),
+    ],
+)
+def test_what_is_wrong_on_the_command_line_ends_with_2(options: list[str], reason: str) -> None:
+    finished = run("serve", "--port", "0", *options)
+    assert finished.returncode == 2
+    assert reason in finished.stderr
+    assert "Traceback" not in finished.stderr
+
+
+def test_the_page_at_the_address_it_prints_is_the_inspector(hub: RunningHub) -> None:
+    with urlopen(hub.page, timeout=PATIENCE) as page:
+        assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    with urlopen(hub.page + "health", timeout=PATIENCE) as health:
+        assert b'"status":"ok"' in health.read()
+
+
+def test_tokens_allow_what_they_say() -> None:
+    options = ["--token", "all", "--read-token", "reader=logs.>", "--publish-token", "w=logs.web"]
+    with RunningHub(*options, "--replay", "10") as hub:
+        for token, topic, allowed in [
+            ("all", "logs.web", True),
+            ("w", "logs.web", True),
+            ("w", "logs.db", False),
+            ("reader", "logs.web", False),
+            (None, "logs.web", False),
+        ]:
+            who = [] if token is None else ["--token", token]
+            finished = run("publish", hub.address, topic, "hello", *who)
+            assert finished.returncode == (0 if allowed else 1), (token, topic, finished)
+        arguments = ["tail", hub.address, "logs.*", "-n", "1", "--replay", "1"]
+        read = run(*arguments, env={"DRIFTLINE_TOKEN": "reader"})
+        assert (read.returncode, read.stdout) == (0, "hello\n")
+        refused = run(*arguments, "--token", "wrong")
+        assert refused.returncode == 1
+        assert refused.stderr == (
+            "driftline: the hub refuses: logs.* may not be read; "
+            "--token or DRIFTLINE_TOKEN says who you are\n"
+        )
+
+
+def test_read_only_lets_everybody_read_and_nobody_publish() -> None:
+    with RunningHub("--read-only", "--token", "s3cret", "--replay", "1") as hub:
+        assert run("publish", hub.address, "news", "no").returncode == 1
+        hub.publish("news", "yes", options=("--token", "s3cret"))
+        assert run("tail", hub.address, "news", "--replay", "1", "-n1").stdout == "yes\n"

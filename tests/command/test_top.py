@@ -1,0 +1,131 @@
+"""`driftline top`, as a process, with and without a terminal; and the demonstration."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from programs import DRIFTLINE, Program, RunningHub, run
+
+pytestmark = pytest.mark.once
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[RunningHub]:
+    """Return a hub that several tests use, each with topics of its own."""
+    with RunningHub() as running:
+        yield running
+
+
+def test_one_snapshot_fits_80_columns(hub: RunningHub) -> None:
+    name = "logs." + ".".join(["long"] * 30)
+    with hub.tail(name, "--on-lag", "latest"):
+        hub.publish(name, "x")
+        finished = run("top", hub.address, "--once")
+    assert (finished.returncode, finished.stderr) == (0, "")
+    lines = finished.stdout.splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    assert lines[0].startswith(f"{hub.address}  ")
+    (topics,) = (n for n, line in enumerate(lines) if line.startswith("topic "))
+    assert lines[topics].split() == ["topic", "messages", "per", "second", "readers"]
+    (readers,) = (n for n, line in enumerate(lines) if line.startswith("reader "))
+    assert lines[readers].split() == [
+        "reader",
+        "reads",
+        "lag",
+        "seconds",
+        "bytes",
+        "missed",
+        "when",
+        "slow",
+    ]
+    assert any(line.rstrip().endswith("latest") for line in lines[readers:])
+
+
+def test_json_is_a_snapshot_a_line(hub: RunningHub) -> None:
+    with Program(*DRIFTLINE, "top", hub.address, "--json") as program:
+        first, second = (json.loads(program.out.next()) for _ in range(2))
+        assert first["at"] < second["at"]
+        assert {"topics", "readers", "published_rate"} <= first.keys()
+        assert program.interrupt() == 130
+        assert program.err.rest() == []
+
+
+def test_names_that_clients_choose_move_no_cursor(hub: RunningHub) -> None:
+    arguments = [*DRIFTLINE, "tail", hub.address, "logs", "--name", "[red]\x1b[2Jbad"]
+    with Program(*arguments):
+        hub.wait_for_reader("[red]\x1b[2Jbad")
+        shown = run("top", hub.address, "--once").stdout
+    assert "[red]\ufffd[2Jbad" in shown
+    assert "\x1b" not in shown
+
+
+def test_on_a_terminal_it_is_renewed_until_ctrl_c(hub: RunningHub) -> None:
+    ours, theirs = os.openpty()
+    env = {"TERM": "xterm", "COLUMNS": "80", "LINES": "24"}
+    with Program(*DRIFTLINE, "top", hub.address, stdout=theirs, env=env) as program:
+        os.close(theirs)
+        seen = b""
+        while seen.count(b"connection") < 2:
+            seen += os.read(ours, 4096)
+        assert b"\x1b[?1049h" in seen
+        program.process.send_signal(signal.SIGINT)
+        try:
+            while data := os.read(ours, 4096):
+                seen += data
+        except OSError:  # Linux says so that nobody writes any more
+            pass
+        assert b"\x1b[?1049l" in seen  # the screen is given back
+        assert program.wait() == 130
+    os.close(ours)
+
+
+def test_without_a_hub_it_is_one_line() -> None:
+    finished = run("top", "127.0.0.1:1")
+    assert finished.returncode == 1
+    assert finished.stderr.startswith("driftline: nobody listens at 127.0.0.1:1")
+
+
+def test_the_demonstration_has_readers_fast_and_slow_and_real_figures() -> None:
+    with Program(*DRIFTLINE, "demo") as demo:
+        address = demo.err.wait_for(r"(http://\S+) shows topics and readers")[1]
+        finished = run("tail", address, "machine.load", "-n", "1", "--json")
+        assert json.loads(finished.stdout)["value"].keys() == {"1 min", "5 min", "15 min"}
+        snapshot = json.loads(run("top", address, "--once", "--json").stdout)
+        names = {reader["name"] for reader in snapshot["readers"]}
+        assert {"fast", "slow", "slow, latest"} <= names
+        assert any(topic["name"] == f"process.{demo.process.pid}" for topic in snapshot["topics"])
+        assert demo.interrupt() == 130
+
+
+def test_the_demonstration_ends_by_itself() -> None:
+    finished = run("demo", "--seconds", "0.5")
+    assert finished.returncode == 0
+    assert "Traceback" not in finished.stderr
+
+
+def test_every_command_teaches_how_it_is_used() -> None:
+    described = run("--help").stdout
+    for command in "serve", "tail", "publish", "top", "demo":
+        assert f"  {command} " in described
+        finished = run(command, "--help")
+        assert finished.returncode == 0
+        assert finished.stdout.count(f"driftline {command}") >= 3, finished.stdout
+    assert run().returncode == 2
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    from importlib.metadata import version
+
+    assert run("--version").stdout == f"driftline {version('driftline')}\n"
+
+
+def test_without_the_extra_it_says_what_to_install() -> None:
+    program = "import sys; sys.modules['typer'] = None; from driftline.__main__ import main; main()"
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert finished.returncode == 1
+    assert finished.stderr == "driftline: typer is missing: pip install 'driftline[cli]'\n"
