@@ -17,6 +17,8 @@ from typing import IO, Any, Self
 
 from websockets.sync.client import connect
 
+from driftline.protocol import SUBPROTOCOL, Publish, Published, parse_event, write_request
+
 PATIENCE = 30.0  # seconds, on a machine that is busy with other things
 DRIFTLINE = [sys.executable, "-W", "error", "-m", "driftline"]
 
@@ -146,6 +148,8 @@ class RunningHub(Program):
     Attributes:
         port: Where it listens.
         page: The address of the inspector.
+        address: What its clients are told.
+        url: Where they connect.
     """
 
     def __init__(self, *options: str, port: int = 0, stdin: Any = subprocess.DEVNULL) -> None:
@@ -158,15 +162,27 @@ class RunningHub(Program):
         self.page = found[1]
         self.port = int(found[2])
         self.address = f"localhost:{self.port}"
+        self.url = f"ws://127.0.0.1:{self.port}/"
 
-    def publish(self, topic: str, *values: str, options: tuple[str, ...] = ()) -> None:
-        """Publish values, and see that it is done."""
-        finished = run("publish", self.address, topic, *options, "--", *values)
-        assert (finished.returncode, finished.stderr) == (0, "")
+    def publish(self, topic: str, *values: Any) -> None:
+        """Publish values, and wait until it is done."""
+        with connect(self.url, subprotocols=[SUBPROTOCOL], compression=None) as websocket:
+            for value in values:
+                websocket.send(write_request(Publish(topic=topic, value=value, id=1)))
+            for _ in values:
+                answer = parse_event(websocket.recv(PATIENCE))
+                assert isinstance(answer, Published), answer
 
-    def tail(self, *arguments: str, port: int | None = None, **options: Any) -> Program:
+    def read(self, topic: str, count: int) -> list[str]:
+        """Return the last messages of a topic."""
+        with connect(f"{self.url}topic/{topic}?replay={count}") as websocket:
+            return [str(websocket.recv(PATIENCE)) for _ in range(count)]
+
+    def tail(
+        self, *arguments: str, name: str = "tail", port: int | None = None, **options: Any
+    ) -> Program:
         """Start `driftline tail`, and return it when it has subscribed."""
-        name = f"reader {os.urandom(4).hex()}"
+        name = f"{name} {os.urandom(4).hex()}"
         address = f"127.0.0.1:{port or self.port}"
         program = Program(*DRIFTLINE, "tail", address, *arguments, "--name", name, **options)
         try:
@@ -179,13 +195,12 @@ class RunningHub(Program):
     def wait_for_reader(self, name: str) -> None:
         """Wait until somebody reads under this name."""
         for statistics in self.watch():
-            if any(reader["name"] == name for reader in statistics["readers"]):
+            if any(str(reader["name"]).startswith(name) for reader in statistics["readers"]):
                 return
 
     def watch(self) -> Iterator[dict[str, Any]]:
         """Iterate over what the hub says of itself."""
-        url = f"ws://127.0.0.1:{self.port}/topic/$statistics"
-        with connect(url) as websocket:
+        with connect(f"{self.url}topic/$statistics") as websocket:
             while True:
                 yield json.loads(websocket.recv(PATIENCE))
 
@@ -213,7 +228,8 @@ class Proxy:
         self._open = True
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
-        Thread(target=self._accept, daemon=True).start()
+        self._threads = [Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
 
     def cut(self) -> None:
         """Cut all connections, and take none."""
@@ -232,6 +248,9 @@ class Proxy:
     def close(self) -> None:
         """Cut all, and listen no more."""
         self.cut()
+        self._listener.shutdown(socket.SHUT_RDWR)  # which wakes who accepts
+        for thread in self._threads:
+            thread.join(PATIENCE)
         self._listener.close()
 
     def _accept(self) -> None:
@@ -246,16 +265,19 @@ class Proxy:
                     continue
                 server = socket.create_connection(("127.0.0.1", self._to))
                 self._sockets += [client, server]
-            for source, sink in (client, server), (server, client):
-                Thread(target=_pass_on, args=(source, sink), daemon=True).start()
+            for pair in (client, server), (server, client):
+                thread = Thread(target=_pass_on, args=pair, daemon=True)
+                self._threads.append(thread)
+                thread.start()
 
 
 def _pass_on(source: socket.socket, sink: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(65536):
-            sink.sendall(data)
-    with suppress(OSError):
-        sink.shutdown(socket.SHUT_RDWR)
+    with source:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+        with suppress(OSError):
+            sink.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager

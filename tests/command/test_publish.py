@@ -1,7 +1,6 @@
 """`driftline publish`, as a process: each value once, or a word about it."""
 
 import subprocess
-from collections.abc import Iterator
 
 import pytest
 
@@ -10,24 +9,11 @@ from programs import DRIFTLINE, Program, RunningHub, proxy, run
 pytestmark = pytest.mark.once
 
 
-@pytest.fixture(scope="module")
-def hub() -> Iterator[RunningHub]:
-    """Return a hub that several tests use, each with topics of its own."""
-    with RunningHub("--replay", "5000", "--rate", "100000") as running:
-        yield running
-
-
-def read(hub: RunningHub, topic: str, count: int) -> list[str]:
-    """Return the last messages of a topic."""
-    finished = run("tail", hub.address, topic, "--replay", str(count), "-n", str(count))
-    return finished.stdout.splitlines()
-
-
 def test_lines_of_standard_input_come_once_and_in_order(hub: RunningHub) -> None:
     lines = [str(n) for n in range(3000)]
     finished = run("publish", hub.address, "many", input="\n".join(lines))
     assert (finished.returncode, finished.stdout, finished.stderr) == (0, "", "")
-    assert read(hub, "many", 3000) == lines
+    assert hub.read("many", 3000) == lines
 
 
 def test_a_line_is_published_when_it_comes(hub: RunningHub) -> None:
@@ -44,17 +30,17 @@ def test_a_line_is_published_when_it_comes(hub: RunningHub) -> None:
 def test_json_is_published_as_what_it_is(hub: RunningHub) -> None:
     finished = run("publish", hub.address, "json", "--json", input='{"a":1}\n"text"\n')
     assert finished.returncode == 0
-    assert read(hub, "json", 2) == ['{"a":1}', "text"]
+    assert hub.read("json", 2) == ['{"a":1}', "text"]
 
 
-@pytest.mark.parametrize("wrong", ["{", "NaN", "", "1 2"])
+@pytest.mark.parametrize("wrong", ["{", "NaN", ""])
 def test_what_is_no_json_is_named_by_its_number(hub: RunningHub, wrong: str) -> None:
     topic = f"wrong.{len(wrong)}{wrong.isalpha()}"
     finished = run("publish", hub.address, topic, "--json", input=f"1\n{wrong}\n3\n")
     assert finished.returncode == 1
     assert finished.stderr.startswith("driftline: value 2 is no JSON: ")
     assert finished.stderr.count("\n") == 1
-    assert read(hub, topic, 1) == ["1"]
+    assert hub.read(topic, 1) == ["1"]
 
 
 def test_values_are_looked_at_before_one_is_published(hub: RunningHub) -> None:
@@ -64,7 +50,7 @@ def test_values_are_looked_at_before_one_is_published(hub: RunningHub) -> None:
         assert tail.out.next() == "next"
 
 
-@pytest.mark.parametrize("topic", ["two words", "a.*", "$statistics", ""])
+@pytest.mark.parametrize("topic", ["two words", "$statistics"])
 def test_what_the_hub_refuses_is_said(hub: RunningHub, topic: str) -> None:
     finished = run("publish", hub.address, topic, "x")
     assert finished.returncode == 1
@@ -73,7 +59,9 @@ def test_what_the_hub_refuses_is_said(hub: RunningHub, topic: str) -> None:
 
 
 def test_a_message_that_is_too_large_is_one_line(hub: RunningHub) -> None:
-    finished = run("publish", hub.address, "large", input="\x01" * 400_000)  # as JSON, six times that
+    finished = run(
+        "publish", hub.address, "large", input="\x01" * 400_000
+    )  # as JSON, six times that
     assert finished.returncode == 1
     assert finished.stderr.startswith("driftline: the connection is lost (")
     assert finished.stderr.count("\n") == 1

@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from errno import EADDRINUSE
 from pathlib import Path
 from urllib.request import urlopen
@@ -19,13 +18,6 @@ from programs import DRIFTLINE, PATIENCE, Program, RunningHub, run
 pytestmark = pytest.mark.once
 
 LOOPS = ["asyncio", "uvloop", "trio"]
-
-
-@pytest.fixture(scope="module")
-def hub() -> Iterator[RunningHub]:
-    """Return a hub that several tests use, each with topics of its own."""
-    with RunningHub("--replay", "100") as running:
-        yield running
 
 
 def test_lines_of_tail_f_reach_tail_and_the_client_of_websockets(tmp_path: Path) -> None:
@@ -52,11 +44,10 @@ def test_input_that_is_no_text_and_its_end_do_not_end_the_hub() -> None:
         hub.write(b"one\n\xff\xfe\nlast, without an end")
         assert hub.process.stdin is not None
         hub.process.stdin.close()
-        finished = run("tail", hub.address, "logs", "--replay", "9", "-n", "3")
-        # They were there, or came afterwards, but for those that came in between.
-        assert finished.stdout.splitlines()[-1] == "last, without an end"
+        lines = ["one", "\ufffd\ufffd", "last, without an end"]
+        assert hub.read("logs", 3) == lines
         hub.publish("logs", "still here")
-        assert run("tail", hub.address, "logs", "--replay", "1", "-n1").stdout == "still here\n"
+        assert hub.read("logs", 1) == ["still here"]
 
 
 def test_files_are_followed_through_rotation_truncation_and_absence(tmp_path: Path) -> None:
@@ -113,42 +104,13 @@ def test_a_host_that_is_none_is_one_line() -> None:
     assert re.fullmatch(r"driftline: cannot listen on none\.invalid:0 \(.+\).*\n", finished.stderr)
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ([], "can read and publish"),
-        (["--read-only"], "can read;"),
-        (["--token", "s3cret"], None),
-        (["--host", "127.0.0.2"], None),
-    ],
-)
-def test_it_warns_if_everybody_may_connect(options: list[str], said: str | None) -> None:
-    host = [] if "--host" in options else ["--host", "0.0.0.0"]
-    with Program(*DRIFTLINE, "serve", "--port", "0", *host, *options) as program:
-        before = []
-        while "listening" not in (line := program.err.next()):
-            before.append(line)
-        assert len(before) == (said is not None)
-        assert said is None or said in before[0]
-
-
-@pytest.mark.parametrize(
-    ("options", "reason"),
-    [
-        (["--stdin", "two words"], "two words"),
-        (["--follow", "access.log"], "'access.log'"),
-        (["--follow", "access.log="], "'access.log='"),
-        (["--read-token", "s3cret"], "'s3cret'"),
-        (["--publish-token", "s3cret=a..b"], "a..b"),
-        (["--port", "65536"], "65535"),
-        (["--loop", "tokio"], "tokio"),
-    ],
-)
-def test_what_is_wrong_on_the_command_line_ends_with_2(options: list[str], reason: str) -> None:
-    finished = run("serve", "--port", "0", *options)
-    assert finished.returncode == 2
-    assert reason in finished.stderr
-    assert "Traceback" not in finished.stderr
+def test_it_warns_if_everybody_may_connect() -> None:
+    with Program(*DRIFTLINE, "serve", "--port", "0", "--host", "0.0.0.0") as program:
+        assert program.err.next() == (
+            "driftline: warning: whoever can reach 0.0.0.0 can read and publish; "
+            "--token asks for a token"
+        )
+        program.err.wait_for("listening on http://127.0.0.1:")
 
 
 def test_the_page_at_the_address_it_prints_is_the_inspector(hub: RunningHub) -> None:
@@ -185,5 +147,5 @@ def test_tokens_allow_what_they_say() -> None:
 def test_read_only_lets_everybody_read_and_nobody_publish() -> None:
     with RunningHub("--read-only", "--token", "s3cret", "--replay", "1") as hub:
         assert run("publish", hub.address, "news", "no").returncode == 1
-        hub.publish("news", "yes", options=("--token", "s3cret"))
-        assert run("tail", hub.address, "news", "--replay", "1", "-n1").stdout == "yes\n"
+        assert run("publish", hub.address, "news", "yes", "--token", "s3cret").returncode == 0
+        assert hub.read("news", 1) == ["yes"]

@@ -3,38 +3,19 @@
 import json
 import os
 import subprocess
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
 
 import pytest
-from websockets.sync.client import connect
 
-from driftline.protocol import SUBPROTOCOL, Publish, write_request
-from programs import DRIFTLINE, Program, RunningHub, proxy, run
+from programs import DRIFTLINE, PATIENCE, Program, RunningHub, proxy, run
 
 pytestmark = pytest.mark.once
 
 
-@pytest.fixture(scope="module")
-def hub() -> Iterator[RunningHub]:
-    """Return a hub that several tests use, each with topics of its own."""
-    with RunningHub("--replay", "100", "--limit", "100") as running:
-        yield running
-
-
-def publish_bytes(hub: RunningHub, topic: str, value: bytes) -> None:
-    """Publish bytes, which the command does not."""
-    with connect(f"ws://127.0.0.1:{hub.port}/", subprotocols=[SUBPROTOCOL]) as websocket:
-        websocket.send(write_request(Publish(topic=topic, value=value, id=1)))
-        websocket.recv()
-
-
 def test_it_prints_values_a_line_each(hub: RunningHub) -> None:
-    hub.publish("kinds", "text", "größe")
-    hub.publish("kinds", '{"a": [1, null]}', "17", options=("--json",))
-    publish_bytes(hub, "kinds", b"\xff\x00")
+    hub.publish("kinds", "text", "größe", {"a": [1, None]}, 17, b"\xff\x00")
     arguments = ["tail", hub.address, "kinds", "--replay", "9", "-n", "5"]
     plain = subprocess.run([*DRIFTLINE, *arguments], capture_output=True, timeout=30)
     assert plain.stdout == b'text\ngr\xc3\xb6\xc3\x9fe\n{"a":[1,null]}\n17\n\xff\x00\n'
@@ -45,8 +26,7 @@ def test_it_prints_values_a_line_each(hub: RunningHub) -> None:
 
 def test_json_has_topic_number_time_and_value(hub: RunningHub) -> None:
     hub.publish("objects.one", "text", "two\nlines")
-    hub.publish("objects.two", '{"a": 1}', options=("--json",))
-    publish_bytes(hub, "objects.two", b"\xff")
+    hub.publish("objects.two", {"a": 1}, b"\xff")
     finished = run("tail", hub.address, "objects.*", "--replay", "9", "-n", "4", "--json")
     rows = [json.loads(line) for line in finished.stdout.splitlines()]
     assert all(row.pop("at") > 1_700_000_000 for row in rows)
@@ -75,15 +55,15 @@ def test_it_goes_on_where_it_was_when_the_connection_is_cut(hub: RunningHub) -> 
 
 def test_it_survives_a_restart_of_the_hub() -> None:
     with RunningHub() as first:
-        tail = first.tail("logs")
+        tail = first.tail("logs", name="survivor")
         first.publish("logs", "before")
         assert tail.out.next() == "before"
         assert first.terminate() == 0
     with tail:
         tail.err.wait_for(r"the connection is lost")
         with RunningHub(port=first.port) as second:
-            tail.err.wait_for("forgotten this reader; what was published meanwhile is lost")
-            tail.err.wait_for("connected again")
+            tail.err.wait_for("connected again, .* what came meanwhile is lost")
+            second.wait_for_reader("survivor")
             second.publish("logs", "after")
             assert tail.out.next() == "after"
 
@@ -117,34 +97,20 @@ def test_signals_end_it_as_shells_expect(hub: RunningHub) -> None:
         assert tail.err.rest() == []
 
 
-def fill(hub: RunningHub, topic: str, until: int) -> None:
-    """Publish large messages until a reader of the topic is so many behind."""
-    with connect(
-        f"ws://127.0.0.1:{hub.port}/", subprotocols=[SUBPROTOCOL], compression=None
-    ) as websocket:
-        for look in hub.watch():
-            lags = [row["lag"] for row in look["readers"] if row["topic"] == topic]
-            missed = [row["missed"] for row in look["readers"] if row["topic"] == topic]
-            if not lags or max(missed) > until:
-                return
-            for n in range(100):
-                value = f"{n} " + 500_000 * "x"
-                websocket.send(write_request(Publish(topic=topic, value=value, id=n)))
-                websocket.recv()
-
-
-def test_whoever_does_not_read_is_told_what_was_missed_and_ctrl_c_is_heard(
-    hub: RunningHub,
-) -> None:
+def test_whoever_reads_too_slowly_is_told_what_was_missed() -> None:
     reading, writing = os.pipe()
-    with hub.tail("flood", stdout=writing) as tail:
+    with RunningHub("--limit", "10") as hub, hub.tail("flood", stdout=writing) as tail:
         os.close(writing)
-        fill(hub, "flood", 100)  # and the pipe is full, and so is all behind it
+        for look in hub.watch():
+            if any(reader["missed"] for reader in look["readers"]):
+                break
+            hub.publish("flood", *[500_000 * "x"] * 30)
         with open(reading, "rb") as pipe:
-            while not pipe.readline().startswith(b"99 "):
-                pass
+            reader = Thread(target=pipe.read)
+            reader.start()
             tail.err.wait_for(r"missed [\d,]+ messages, which came faster than they were read")
-        assert tail.wait() == 0
+            assert tail.interrupt() == 130
+            reader.join(PATIENCE)
 
 
 def test_ctrl_c_is_heard_while_nobody_reads_what_it_prints(hub: RunningHub) -> None:
@@ -171,6 +137,8 @@ def test_a_hub_that_is_not_there_is_one_line(address: str, reason: str) -> None:
 
 
 class _Page(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
     def do_GET(self) -> None:
         self.send_error(404)
 
@@ -194,24 +162,20 @@ def test_another_server_is_no_hub() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "reason"),
+    ("arguments", "reason"),
     [
-        (["tail", "HUB"], 2, "PATTERN"),
-        (["tail", "HUB", "logs", "-n", "0"], 2, "0"),
-        (["tail", "HUB", "logs", "--on-lag", "sleep"], 2, "sleep"),
-        (["tail", "ws://HUB/topic/logs", "logs"], 2, "is one topic"),
-        (["tail", "HUB", "a..b"], 1, "the hub refuses: "),
-        (["tail", "HUB", "$mine"], 1, "the hub refuses: "),
-        (["tail", "HUB", "logs", "--name", "n" * 101], 1, "at most 100 characters"),
+        (["a..b"], "the hub refuses: "),
+        (["$mine"], "the hub refuses: "),
+        (["logs", "--name", "n" * 101], "at most 100 characters"),
     ],
 )
-def test_what_is_wrong_is_said_in_words(
-    hub: RunningHub, arguments: list[str], status: int, reason: str
+def test_what_the_hub_refuses_is_one_line(
+    hub: RunningHub, arguments: list[str], reason: str
 ) -> None:
-    finished = run(*(each.replace("HUB", hub.address) for each in arguments))
-    assert finished.returncode == status
+    finished = run("tail", hub.address, *arguments)
+    assert finished.returncode == 1
     assert reason in finished.stderr
-    assert "Traceback" not in finished.stderr
+    assert finished.stderr.count("\n") == 1
 
 
 def test_a_closed_standard_output_is_one_line(hub: RunningHub, tmp_path: Path) -> None:

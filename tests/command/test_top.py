@@ -2,23 +2,16 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 
 from programs import DRIFTLINE, Program, RunningHub, run
 
 pytestmark = pytest.mark.once
-
-
-@pytest.fixture(scope="module")
-def hub() -> Iterator[RunningHub]:
-    """Return a hub that several tests use, each with topics of its own."""
-    with RunningHub() as running:
-        yield running
 
 
 def test_one_snapshot_fits_80_columns(hub: RunningHub) -> None:
@@ -30,9 +23,9 @@ def test_one_snapshot_fits_80_columns(hub: RunningHub) -> None:
     lines = finished.stdout.splitlines()
     assert all(len(line) <= 80 for line in lines)
     assert lines[0].startswith(f"{hub.address}  ")
-    (topics,) = (n for n, line in enumerate(lines) if line.startswith("topic "))
+    (topics,) = (n for n, line in enumerate(lines) if re.match("topic +messages", line))
     assert lines[topics].split() == ["topic", "messages", "per", "second", "readers"]
-    (readers,) = (n for n, line in enumerate(lines) if line.startswith("reader "))
+    (readers,) = (n for n, line in enumerate(lines) if re.match("reader +reads", line))
     assert lines[readers].split() == [
         "reader",
         "reads",
@@ -106,22 +99,6 @@ def test_the_demonstration_ends_by_itself() -> None:
     finished = run("demo", "--seconds", "0.5")
     assert finished.returncode == 0
     assert "Traceback" not in finished.stderr
-
-
-def test_every_command_teaches_how_it_is_used() -> None:
-    described = run("--help").stdout
-    for command in "serve", "tail", "publish", "top", "demo":
-        assert f"  {command} " in described
-        finished = run(command, "--help")
-        assert finished.returncode == 0
-        assert finished.stdout.count(f"driftline {command}") >= 3, finished.stdout
-    assert run().returncode == 2
-
-
-def test_the_version_is_that_of_the_package() -> None:
-    from importlib.metadata import version
-
-    assert run("--version").stdout == f"driftline {version('driftline')}\n"
 
 
 def test_without_the_extra_it_says_what_to_install() -> None:

@@ -199,7 +199,7 @@ def tail(
 @app.command()
 def publish(
     hub: HubAddress,
-    topic: Annotated[str, typer.Argument(help="Where to publish.")],
+    topic: Annotated[str, typer.Argument(metavar="TOPIC", help="Where to publish.")],
     values: Annotated[
         list[str] | None,
         typer.Argument(metavar="[VALUE...]", help="What; or else the lines of standard input."),

@@ -57,8 +57,9 @@ class Reading:
         self._address = address
         self._take = take
         self._following = Following(replace(request, id=1))
-        self._begun = False
+        self._begun = False  # at least once
         self._lost = False
+        self._subscribed = False  # on this connection
         self._pause = _SHORTEST
         self._acknowledged = 0
         self._acknowledged_at = monotonic()
@@ -93,6 +94,7 @@ class Reading:
 
     async def _read(self, websocket: ClientConnection) -> None:
         following = self._following
+        self._subscribed = False
         await websocket.send(write_request(following.begin()))
         try:
             while not following.ended:
@@ -121,8 +123,9 @@ class Reading:
             case Subscribed():
                 self._begin()
             case Refused(code="lost", id=1) if self._begun:
-                say("the hub has forgotten this reader; what was published meanwhile is lost")
+                say("connected again, but not to where it was; what came meanwhile is lost")
                 self._lost = False
+                self._subscribed = False
                 # What it began with, it has had.
                 anew = replace(following.restart(), replay=None)
                 await websocket.send(write_request(anew))
@@ -135,7 +138,7 @@ class Reading:
     def _begin(self) -> None:
         if self._lost:
             say("connected again; nothing is lost")
-        self._begun, self._lost = True, False
+        self._begun, self._subscribed, self._lost = True, True, False
         self._pause = _SHORTEST
 
     async def _acknowledge(self, websocket: ClientConnection) -> None:
@@ -144,14 +147,16 @@ class Reading:
         if now < self._acknowledged_at + _ACKNOWLEDGE or following.request.keep is None:
             return
         self._acknowledged_at = now
-        if following.to is not None and following.count != self._acknowledged:
+        if not self._subscribed or following.to is None:
+            return
+        if following.count != self._acknowledged:
             self._acknowledged = following.count
             request = Acknowledge(to=following.to, count=following.count)
             await websocket.send(write_request(request))
 
     async def _leave(self, websocket: ClientConnection) -> None:
         """Have the hub keep nothing for who does not come back; if it is gone, it will."""
-        if self._following.to is None or self._following.ended:
+        if not self._subscribed or self._following.to is None or self._following.ended:
             return
         with anyio.move_on_after(0.5, shield=True):
             try:
