@@ -16,6 +16,7 @@ from threading import Lock, Thread
 from typing import IO, Any, Self
 
 from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 from driftline.protocol import SUBPROTOCOL, Publish, Published, parse_event, write_request
 
@@ -166,7 +167,9 @@ class RunningHub(Program):
 
     def publish(self, topic: str, *values: Any) -> None:
         """Publish values, and wait until it is done."""
-        with connect(self.url, subprotocols=[SUBPROTOCOL], compression=None) as websocket:
+        with connect(
+            self.url, subprotocols=[Subprotocol(SUBPROTOCOL)], compression=None
+        ) as websocket:
             for value in values:
                 websocket.send(write_request(Publish(topic=topic, value=value, id=1)))
             for _ in values:

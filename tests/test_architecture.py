@@ -21,7 +21,9 @@ CORE = ROOT / "src" / "driftline" / "_core"
 STREAM = ["link", "topic", "subscription"]
 BUS = ROOT / "src" / "driftline" / "_bus"
 WEBSOCKETS = ROOT / "src" / "driftline" / "_websockets"
-MODULES = sorted([*CORE.rglob("*.py"), *BUS.rglob("*.py"), *WEBSOCKETS.rglob("*.py")])
+COMMAND = ROOT / "src" / "driftline" / "_command"
+PACKAGES = [CORE, BUS, WEBSOCKETS, COMMAND]
+MODULES = sorted(path for package in PACKAGES for path in package.rglob("*.py"))
 
 
 def lines_of_code(source: str) -> int:
@@ -60,7 +62,7 @@ def test_no_file_is_long_and_neither_are_the_core_and_the_bus() -> None:
     assert sum(lines[module] for module in BUS.glob("*.py")) <= 760, lines
 
 
-@pytest.mark.parametrize("package", [CORE, BUS, WEBSOCKETS], ids=lambda package: package.name)
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.name)
 def test_every_file_is_named_in_the_reading_order(package: Path) -> None:
     order = (package / "__init__.py").read_text()
     names = {path.stem for path in package.iterdir() if not path.name.startswith("__")}
@@ -116,7 +118,7 @@ def test_importing_driftline_imports_neither_trio_nor_a_leaf() -> None:
     program = (
         "import sys, driftline\n"
         "print(sorted({name.partition('.')[0] for name in sys.modules} & "
-        "{'trio', 'uvloop', 'websockets'}))"
+        "{'trio', 'uvloop', 'websockets', 'typer', 'rich', 'psutil'}))"
     )
     run = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60

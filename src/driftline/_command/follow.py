@@ -1,4 +1,4 @@
-"""A file that grows, like `tail -F`: it may be rotated, truncated, or come later."""
+"""A file that grows, like tail -F: it may be rotated, truncated, or come later."""
 
 from __future__ import annotations
 
