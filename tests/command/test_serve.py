@@ -80,14 +80,13 @@ def test_ctrl_c_ends_it_with_130_and_tells_clients(loop: str) -> None:
         assert hub.err.rest() == []
 
 
-@pytest.mark.parametrize("loop", LOOPS)
-def test_sigterm_ends_it_with_0(loop: str) -> None:
-    with RunningHub("--loop", loop, "--stdin", "logs", stdin=subprocess.PIPE) as hub:
+def test_sigterm_ends_it_with_0_also_while_it_waits_for_input() -> None:
+    with RunningHub("--stdin", "logs", stdin=subprocess.PIPE) as hub:
         assert hub.terminate() == 0
         assert hub.err.rest() == []
 
 
-@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("loop", ["asyncio", "trio"])
 def test_a_port_in_use_is_one_line(hub: RunningHub, loop: str) -> None:
     finished = run("serve", "--port", str(hub.port), "--loop", loop)
     assert finished.returncode == 1
@@ -124,10 +123,8 @@ def test_tokens_allow_what_they_say() -> None:
     options = ["--token", "all", "--read-token", "reader=logs.>", "--publish-token", "w=logs.web"]
     with RunningHub(*options, "--replay", "10") as hub:
         for token, topic, allowed in [
-            ("all", "logs.web", True),
             ("w", "logs.web", True),
             ("w", "logs.db", False),
-            ("reader", "logs.web", False),
             (None, "logs.web", False),
         ]:
             who = [] if token is None else ["--token", token]

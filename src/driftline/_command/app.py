@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import version as version_of
 from importlib.util import find_spec
@@ -12,8 +14,8 @@ import typer
 
 from driftline import Bus
 from driftline._command.address import HOST, PORT, Address, parse_address
+from driftline._command.grants import parse_grants, parse_pair
 from driftline._command.stopping import Loop, run, stoppable
-from driftline.hub import Grant, Limits
 from driftline.protocol import Subscribe
 
 app = typer.Typer(
@@ -83,7 +85,7 @@ def serve(
     max_topics: Annotated[int, typer.Option(min=1, help="Topics at a time.")] = 10_000,
     rate: Annotated[
         float, typer.Option(min=1, help="Messages a second that a client may send.")
-    ] = Limits().rate,
+    ] = 1000,
     origin: Annotated[
         list[str] | None,
         typer.Option(metavar="URL", help="Have pages of another origin connect, too."),
@@ -121,9 +123,13 @@ def serve(
     """
     from driftline._command.serve import Serving, serve_until_stopped
 
-    followed = tuple((Path(file), topic) for file, topic in _pairs("--follow", follow))
-    for topic in [*([] if stdin is None else [stdin]), *(topic for _, topic in followed)]:
-        _check(topic)
+    with _in_words():
+        followed = tuple((Path(file), topic) for file, topic in map(parse_pair, follow or ()))
+        for topic in [*([] if stdin is None else [stdin]), *(topic for _, topic in followed)]:
+            Bus().topic(topic)  # which refuses what is no name
+        grants = parse_grants(
+            token or (), read_token or (), publish_token or (), read_only=read_only
+        )
     serving = Serving(
         host=host,
         port=port,
@@ -134,7 +140,7 @@ def serve(
         max_topics=max_topics,
         rate=rate,
         origins=tuple(origin or ()),
-        grants=_grants(token, read_token, publish_token, read_only=read_only),
+        grants=grants,
     )
     raise typer.Exit(run(partial(serve_until_stopped, serving), _loop(loop)))
 
@@ -267,58 +273,17 @@ def demo(
 
 
 def _address(hub: str, token: str | None) -> Address:
-    try:
+    with _in_words():
         return parse_address(hub, token)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
 
 
-def _pairs(option: str, texts: list[str] | None) -> list[tuple[str, str]]:
-    """Return what is before and behind the last equals sign."""
-    pairs = []
-    for text in texts or ():
-        before, equals, behind = text.rpartition("=")
-        if not (before and equals and behind):
-            raise typer.BadParameter(f"{option} needs two things with = between, not {text!r}")
-        pairs.append((before, behind))
-    return pairs
-
-
-def _check(name: str, *, pattern: bool = False) -> None:
-    """Refuse what is no name of a topic, or no pattern."""
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """Say what is wrong on the command line, and how it is used."""
     try:
-        if pattern:
-            Bus().subscribe(name).close()
-        else:
-            Bus().topic(name)
+        yield
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-
-
-def _grants(
-    tokens: list[str] | None,
-    read: list[str] | None,
-    publish: list[str] | None,
-    *,
-    read_only: bool,
-) -> dict[str | None, Grant]:
-    """Return what each token allows; None is for who has none."""
-    reads: dict[str | None, list[str]] = {}
-    publishes: dict[str | None, list[str]] = {}
-    if read_only:
-        reads[None] = [">"]
-    for token in tokens or ():
-        reads[token] = publishes[token] = [">"]
-    for token, pattern in _pairs("--read-token", read):
-        _check(pattern, pattern=True)
-        reads[token] = [*reads.get(token, ()), pattern]
-    for token, pattern in _pairs("--publish-token", publish):
-        _check(pattern, pattern=True)
-        publishes[token] = [*publishes.get(token, ()), pattern]
-    return {
-        token: Grant(read=reads.get(token, ()), publish=publishes.get(token, ()))
-        for token in {**reads, **publishes}
-    }
 
 
 def _loop(asked: Loop | None) -> Loop:
