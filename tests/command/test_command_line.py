@@ -5,8 +5,10 @@ from importlib.metadata import version
 import pytest
 from typer.testing import CliRunner, Result
 
+from driftline._command import stopping
 from driftline._command.app import app
 from driftline._command.serve import Serving, warn
+from driftline._command.words import Complaint
 from driftline.hub import Grant
 
 COMMANDS = ["serve", "tail", "publish", "top", "demo"]
@@ -89,3 +91,29 @@ def test_it_warns_if_others_may_do_what_they_like(
     warn(Serving(host=host, port=0, limit=1, replay=0, max_topics=1, rate=1, grants=grants))
     warned = capsys.readouterr().err
     assert warned == "" if said is None else said in warned
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (BrokenPipeError(), 0, ""),
+        (Complaint("it is not there"), 1, "driftline: it is not there\n"),
+        (ExceptionGroup("", [ExceptionGroup("", [Complaint("no")])]), 1, "driftline: no\n"),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_what_ends_a_command_is_a_number_and_at_most_a_line(
+    error: BaseException, status: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def work() -> int:
+        raise error
+
+    assert (stopping.run(work), capsys.readouterr().err) == (status, said)
+
+
+def test_a_fault_of_our_own_is_not_hidden() -> None:
+    async def work() -> int:
+        raise ExceptionGroup("", [ZeroDivisionError()])
+
+    with pytest.raises(ZeroDivisionError):
+        stopping.run(work)
