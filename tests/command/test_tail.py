@@ -176,7 +176,6 @@ def test_another_server_is_no_hub() -> None:
     ("arguments", "reason"),
     [
         (["a..b"], "the hub refuses: "),
-        (["$mine"], "the hub refuses: "),
         (["logs", "--name", "n" * 101], "at most 100 characters"),
     ],
 )

@@ -13,6 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from driftline.protocol import SUBPROTOCOL, Subscribe, write_request
+from driftline.websockets import disconnect
 
 _LITTLE: Final = 4096  # bytes that the kernel takes ahead of a slow client; it would hide its lag
 _REST, _READ = 12.0, 8.0  # seconds; the hub gives up on who takes nothing for 20
@@ -39,10 +40,15 @@ READERS: Final = (
 
 async def read(reader: Reader, port: int) -> None:
     """Connect to the hub at a port of this machine, and read until cancelled."""
-    async with await _connect(port, rests=reader.rests) as websocket:
+    websocket = await _connect(port, rests=reader.rests)
+    try:
         await websocket.send(write_request(reader.request))
         pace = _by_turns if reader.rests else _always
         await pace(websocket)
+    finally:
+        # The hub would wait for the answer of one that rests.
+        with anyio.CancelScope(shield=True):
+            await disconnect(websocket, grace=0.1)
 
 
 async def _always(websocket: ClientConnection) -> None:
