@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from errno import EADDRINUSE
@@ -146,3 +147,16 @@ def test_read_only_lets_everybody_read_and_nobody_publish() -> None:
         assert run("publish", hub.address, "news", "no").returncode == 1
         assert run("publish", hub.address, "news", "yes", "--token", "s3cret").returncode == 0
         assert hub.read("news", 1) == ["yes"]
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+def test_a_reader_that_leaves_without_a_word_is_no_fault(loop: str) -> None:
+    with RunningHub("--loop", loop) as hub:
+        with connect(f"{hub.url}topic/logs?name=rude") as client:
+            hub.wait_for_reader("rude")
+            client.socket.shutdown(socket.SHUT_RDWR)
+        for look in hub.watch():
+            if not look["readers"]:
+                break
+        assert hub.terminate() == 0
+        assert hub.err.rest() == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from time import time
 from typing import Any, Final
@@ -207,8 +208,9 @@ class Hub:
 
 async def _pass_over(websocket: Any) -> None:
     """Read what a client sends that has nothing to say, so that its answers to pings are read."""
-    async for _ in websocket:
-        pass
+    with suppress(ConnectionClosed):  # without a word; `relay` notices, too
+        async for _ in websocket:
+            pass
 
 
 def _plain_request(topic: str, query: dict[str, str]) -> Subscribe:
