@@ -1,6 +1,7 @@
 # Every command makes the environment that it needs; all it takes is Python 3.11 or later.
 #
-#   make demo         a WebSocket server with fast and slow clients, and the lag of each
+#   make demo         a hub with figures of this machine, and with fast and slow clients
+#   make demo-broadcast   eight ways to broadcast, on the terminal: slow clients among fast ones
 #   make test         the tests, on the preferred Python
 #   make check        everything that a machine can check: style, types, layers, every Python
 #   make bench        the measurements of the README
@@ -25,10 +26,13 @@ SECONDS ?= 60
 SEED ?= 1
 TIMES ?= 1
 
-.PHONY: demo test check lint types layers types-and-tests bench clean
+.PHONY: demo demo-broadcast test check lint types layers types-and-tests bench clean
 .PHONY: schedules reentry soak planted mutation fuzz coverage covered conformance model
 
 demo: .venv/ready
+	$(PYTHON) -m driftline demo
+
+demo-broadcast: .venv/ready
 	$(PYTHON) -m examples.broadcast.demo
 
 test: .venv/ready

@@ -23,7 +23,8 @@ BUS = ROOT / "src" / "driftline" / "_bus"
 WEBSOCKETS = ROOT / "src" / "driftline" / "_websockets"
 PROTOCOL = ROOT / "src" / "driftline" / "_protocol"
 HUB = ROOT / "src" / "driftline" / "_hub"
-PACKAGES = [CORE, BUS, WEBSOCKETS, PROTOCOL, HUB]
+COMMAND = ROOT / "src" / "driftline" / "_command"
+PACKAGES = [CORE, BUS, WEBSOCKETS, PROTOCOL, HUB, COMMAND]
 MODULES = sorted(module for package in PACKAGES for module in package.rglob("*.py"))
 
 
@@ -119,7 +120,7 @@ def test_importing_driftline_imports_neither_trio_nor_a_leaf() -> None:
     program = (
         "import sys, driftline\n"
         "print(sorted({name.partition('.')[0] for name in sys.modules} & "
-        "{'trio', 'uvloop', 'websockets'}))"
+        "{'trio', 'uvloop', 'websockets', 'typer', 'rich', 'psutil'}))"
     )
     run = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
