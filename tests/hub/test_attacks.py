@@ -169,7 +169,9 @@ async def test_f3_a_peer_that_vanished_is_found_by_pings() -> None:
         await good.subscribe("good")
         await bad.send(said(Subscribe(patterns=("quiet",))))
         await until(lambda: hub.connections == 2)
+        begin = anyio.current_time()
         await until(lambda: hub.connections == 1)
+        assert anyio.current_time() - begin < 8  # of which websockets would wait ten
         assert len(readers(bus)) == 1
         await is_served(good, bus)
 
