@@ -31,6 +31,7 @@ PAGES = {
     "slow-readers": 6,
     "bus": 4,
     "websockets": 4,
+    "how-to/embed-a-hub": 1,
     "how-to/replace-blinker": 1,
     "how-to/replace-queues": 2,
     "how-to/several-loops": 1,

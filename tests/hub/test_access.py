@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from websockets.exceptions import InvalidStatus
 
 from driftline import Bus
-from driftline.hub import Hub, Limits, Tokens
+from driftline.hub import Hub, Limits, Tokens, serve
 from driftline.protocol import (
     Acknowledge,
     Authenticate,
@@ -382,3 +382,49 @@ def test_a_token_is_compared_as_a_whole() -> None:
     for wrong in ("a", "a?b", "A?", "", "a\ud800"):
         assert not tokens(wrong, "read", "x")
         assert not tokens.knows(wrong)
+
+
+@pytest.mark.parametrize(
+    ("grant", "error", "words"),
+    [
+        ({"read": "public.>"}, TypeError, "'read' takes a list of patterns, such as ['public.>']"),
+        ({"publish": "chat.*"}, TypeError, "'publish' takes a list"),
+        ({"read": ["public.>.x"]}, ValueError, "> can only be the last token"),
+        ({"reads": ["public.>"]}, ValueError, "not 'reads'"),
+        (["public.>"], TypeError, "is a dict such as"),
+    ],
+)
+def test_a_grant_that_does_not_say_what_was_meant_is_refused(
+    grant: Any, error: type[Exception], words: str
+) -> None:
+    """Text would be a list of letters, of which ">" allows everything."""
+    with pytest.raises(error, match=re.escape(words)):
+        Tokens({"guest": grant})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ({"authorize": {"guest": {}}}, TypeError, "authorize takes a function, or Tokens"),
+        ({"limits": {"lag": 5}}, TypeError, "serve takes a Limits"),
+        ({"bus": "a bus"}, TypeError, "serve takes a Bus"),
+        ({"origins": "https://example.org"}, TypeError, "origins is a list"),
+        ({"origins": ["example.org"]}, ValueError, 'an origin is "https://"'),
+        ({"origins": ["https://example.org/"]}, ValueError, 'an origin is "https://"'),
+    ],
+)
+async def test_an_argument_that_makes_no_sense_is_refused_before_anybody_connects(
+    arguments: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=re.escape(words)):
+        async with serve(**{"bus": Bus(), "port": 0, **arguments}):
+            raise AssertionError("it serves")
+
+
+@pytest.mark.parametrize("patterns", [("a.*",), ("a", "b")])
+async def test_since_is_for_a_single_name(patterns: tuple[str, ...]) -> None:
+    async with hub_of(Bus(replay=1)) as hub, client_of(hub) as client:
+        refused = await client.ask(Subscribe(patterns=patterns, since="kWq0tTzN.42", id=1))
+        assert isinstance(refused, Refused)
+        assert (refused.code, refused.id) == ("bad-request", 1)
+        assert "since is for a single name" in refused.reason

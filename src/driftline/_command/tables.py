@@ -68,7 +68,7 @@ def _readers(readers: list[dict[str, Any]]) -> Table:
             Text(f"{each['lag']:,}", style="bold yellow" if behind else ""),
             f"{each['lag_seconds']:,.1f}",
             _bytes(each["lag_bytes"]),
-            f"{each['missed'] + each['skipped']:,}",
+            f"{each['missed']:,}",
             _name(each["on_lag"]),
         )
     return table

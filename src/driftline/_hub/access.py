@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from inspect import isawaitable
 from ipaddress import ip_address
 from typing import Literal, TypedDict
 from urllib.parse import urlsplit
+
+from driftline import Bus
 
 Action = Literal["read", "publish"]
 Authorize = Callable[[str | None, Action, str], bool | Awaitable[bool]]
@@ -30,16 +32,13 @@ class Tokens:
 
     Args:
         grants: what each token allows. With `None` as the token: what all may do.
+
+    Raises:
+        TypeError, ValueError: a grant is not as it should be.
     """
 
-    def __init__(self, grants: dict[str | None, Grant]) -> None:
-        self._grants = [
-            (
-                token,
-                {"read": tuple(grant.get("read", ())), "publish": tuple(grant.get("publish", ()))},
-            )
-            for token, grant in grants.items()
-        ]
+    def __init__(self, grants: Mapping[str | None, Grant]) -> None:
+        self._grants = [(token, _checked_grant(grant)) for token, grant in grants.items()]
 
     def __call__(self, token: str | None, action: Action, name: str) -> bool:
         return any(
@@ -64,6 +63,20 @@ def covers(pattern: str, asked: str) -> bool:
         if token not in ("*", theirs[index]):
             return False
     return len(ours) == len(theirs)
+
+
+def checked_origins(origins: Iterable[str]) -> tuple[str, ...]:
+    """Return origins, or say what is wrong with them."""
+    if isinstance(origins, str):
+        raise TypeError(f"origins is a list, such as [{origins!r}], not text")
+    for origin in (found := tuple(origins)):
+        scheme, separator, address = origin.partition("://")
+        if (origin != "*" and not (scheme and separator and address)) or "/" in address:
+            raise ValueError(
+                f'an origin is "https://" or "http://", a name, and a port if it is not the usual '
+                f"one, with nothing behind it, not {origin!r}"
+            )
+    return found
 
 
 async def allows(authorize: Authorize | None, token: str | None, action: Action, name: str) -> bool:
@@ -100,6 +113,25 @@ def bearer(authorization: str | None) -> str | None:
     """Return the token of the header, or None."""
     scheme, _, token = (authorization or "").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+def _checked_grant(grant: Grant) -> dict[str, tuple[str, ...]]:
+    example = '{"read": ["news.>"], "publish": ["chat.*"]}'
+    if not isinstance(grant, Mapping):
+        raise TypeError(f"what a token allows is a dict such as {example}, not {grant!r}")
+    if unknown := set(grant) - {"read", "publish"}:
+        raise ValueError(f"a token allows to read and to publish, not {min(unknown)!r}: {example}")
+    found = {}
+    for action, patterns in (
+        ("read", grant.get("read", ())),
+        ("publish", grant.get("publish", ())),
+    ):
+        if isinstance(patterns, str):
+            raise TypeError(f"{action!r} takes a list of patterns, such as [{patterns!r}]")
+        found[action] = tuple(patterns)
+        for pattern in found[action]:
+            Bus().subscribe(pattern).close()  # which says what is wrong with it
+    return found
 
 
 def _is_no_name(host: str | None) -> bool:

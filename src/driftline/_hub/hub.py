@@ -75,6 +75,10 @@ class Hub:
             raise ValueError(f"names with $ are the hub's own; there is {STATISTICS}, by itself")
         if name == "fan-out":  # which the inspector passes over
             raise ValueError(f"{name!r} is what the hub calls its own readers")
+        if request.since and (
+            len(set(request.patterns)) > 1 or {"*", ">"} & {*request.patterns[0]}
+        ):
+            raise ValueError("since is for a single name; for patterns there is keep, and resume")
         replay = request.replay or 0
         if replay > limits.replay:
             raise ValueError(f"replay is at most {limits.replay:,} here")

@@ -13,7 +13,7 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from driftline import Bus
-from driftline._hub.access import Authorize
+from driftline._hub.access import Authorize, checked_origins
 from driftline._hub.backend import on_asyncio
 from driftline._hub.hub import Hub
 from driftline._hub.limits import Limits
@@ -65,8 +65,14 @@ async def serve(
 
     Raises:
         OSError: it cannot listen there.
+        TypeError, ValueError: an argument is not as it should be.
     """
-    hub = Hub(bus, limits or Limits(), authorize, origins, keep=keep)
+    for argument, kind in ((bus, Bus), (limits or Limits(), Limits)):
+        if not isinstance(argument, kind):
+            raise TypeError(f"serve takes a {kind.__name__}, not {argument!r}")
+    if authorize is not None and not callable(authorize):
+        raise TypeError(f"authorize takes a function, or Tokens({{...}}), not {authorize!r}")
+    hub = Hub(bus, limits or Limits(), authorize, checked_origins(origins), keep=keep)
     failure: Exception | None = None
     async with anyio.create_task_group() as tasks:
         try:
