@@ -330,7 +330,7 @@ async def test_there_are_two_pages() -> None:
         assert body.lstrip().lower().startswith(b"<!doctype html>")
         head, body = await get(hub, "/health?now")
         assert head.startswith(b"HTTP/1.1 200 ")
-        assert body == b'{"status":"ok","connections":1,"topics":0}'
+        assert body == b'{"status":"ok","connections":1}'
         bus.close()
         assert (await get(hub, "/health"))[0].startswith(b"HTTP/1.1 503 ")
         assert (await get(hub, "/else"))[0].startswith(b"HTTP/1.1 404 ")
@@ -428,3 +428,19 @@ async def test_since_is_for_a_single_name(patterns: tuple[str, ...]) -> None:
         assert isinstance(refused, Refused)
         assert (refused.code, refused.id) == ("bad-request", 1)
         assert "since is for a single name" in refused.reason
+
+
+async def test_wrong_tokens_are_counted_like_bad_requests() -> None:
+    """So that nobody can guess for long."""
+    async with (
+        hub_of(Bus(), authorize=TOKENS, limits=Limits(errors=3)) as hub,
+        client_of(hub) as client,
+    ):
+        for number in range(3):
+            await client.say(Authenticate(token=f"guess {number}"))
+        assert await client.ending() == 1008
+
+
+def test_what_is_the_hubs_own_is_covered_by_everything_and_by_its_name_only() -> None:
+    for pattern, allowed in (("*", False), ("*.>", False), (">", True), ("$statistics", True)):
+        assert Tokens({None: {"read": [pattern]}})(None, "read", "$statistics") is allowed

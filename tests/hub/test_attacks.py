@@ -12,6 +12,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from driftline import Bus
+from driftline._hub.backend import on_asyncio
 from driftline.hub import Hub, Limits
 from driftline.protocol import Ping, Pong, Publish, Subscribe, write_request
 from hubs import Client, RawClient, client_of, hub_of, raw_client_of, until
@@ -233,6 +234,49 @@ async def test_f6_a_frame_that_would_inflate_to_a_huge_one_is_refused() -> None:
             await bad.send(frame(BINARY | COMPRESSED, bomb))
             assert await bad.read_close() == 1009
         await is_served(good, bus)
+
+
+async def test_f7_who_sends_pings_and_reads_no_answer_is_cut_off() -> None:
+    """websockets answers them, however many of the answers are unsent.
+
+    On trio none is unsent: there the client is read no more, and costs nothing more.
+    """
+    bus = Bus()
+    limits = Limits(message_bytes=10_000)
+    ping = b"\x89\xfd" + bytes(4) + bytes(125)
+    async with (
+        hub_of(bus, limits=limits) as hub,
+        client_of(hub) as good,
+        raw_client_of(hub) as bad,
+        anyio.create_task_group() as tasks,
+    ):
+        await good.subscribe("good")
+
+        async def flood() -> None:
+            with suppress(anyio.BrokenResourceError):
+                while True:
+                    await bad.send(ping * 10)
+                    await anyio.lowlevel.checkpoint()
+
+        tasks.start_soon(flood)
+        if on_asyncio():
+            await until(lambda: hub.connections == 1)
+        await is_served(good, bus)
+        tasks.cancel_scope.cancel()
+
+
+async def test_f7_a_large_frame_counts_as_many() -> None:
+    """With sixteen times 16 KiB, the second has to wait for a second."""
+    bus = Bus()
+    here = bus.subscribe("large")
+    limits = Limits(rate=16.0, burst=17)
+    async with hub_of(bus, limits=limits) as hub, client_of(hub) as client:
+        for _ in range(3):
+            await client.say(Publish(topic="large", value="x" * 256 * 1024))
+        begin = anyio.current_time()
+        for _ in range(3):
+            assert len(await here.receive()) == 256 * 1024
+        assert 1 < anyio.current_time() - begin < 3
 
 
 async def test_f7_who_sends_without_pause_is_slowed_down() -> None:

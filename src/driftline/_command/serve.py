@@ -18,6 +18,8 @@ from driftline._command.stopping import hearing_signals
 from driftline._command.words import Complaint, say
 from driftline.hub import Grant, Hub, Limits, Tokens, serve
 
+LIMIT_BYTES: Final = 64 * 1024 * 1024
+"""What a topic keeps at most for those who are behind."""
 _LOOK: Final = 0.1  # seconds between two looks at files
 
 Publish = Callable[[str], None]
@@ -47,7 +49,11 @@ async def serve_until_stopped(serving: Serving) -> int:
         Complaint: it cannot listen there.
     """
     bus = Bus(
-        limit=serving.limit, replay=serving.replay, max_topics=serving.max_topics, sizeof=size
+        limit=serving.limit,
+        limit_bytes=LIMIT_BYTES,
+        replay=serving.replay,
+        max_topics=serving.max_topics,
+        sizeof=size,
     )
     authorize = Tokens(serving.grants) if serving.grants else None
     warn(serving)

@@ -53,7 +53,12 @@ class Tokens:
 
 
 def covers(pattern: str, asked: str) -> bool:
-    """Return whether everything that `asked` matches, a pattern or a name, the pattern does."""
+    """Return whether everything that `asked` matches, a pattern or a name, the pattern does.
+
+    Of the hub's own names, which begin with "$", only ">" covers those that it does not name.
+    """
+    if asked.startswith("$"):
+        return pattern in (asked, ">")
     ours, theirs = pattern.split("."), asked.split(".")
     for index, token in enumerate(ours):
         if token == ">":

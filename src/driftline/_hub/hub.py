@@ -18,6 +18,7 @@ from driftline._hub.limits import Limits
 from driftline._hub.places import Places
 from driftline._hub.plain import PLAIN, PlainClient
 from driftline._hub.session import Session
+from driftline._hub.unsent import Unsent
 from driftline.protocol import Subscribe
 from driftline.websockets import disconnect
 
@@ -53,6 +54,7 @@ class Hub:
         self.port: int = 0
         self._keep = keep
         self._figures = Figures(bus)
+        self._unsent = Unsent(limits.message_bytes)
         self._open: dict[Any, anyio.CancelScope] = {}
 
     @property
@@ -123,6 +125,9 @@ class Hub:
         while True:
             await anyio.sleep(1)
             self.places.bound()
+            for websocket in self._unsent.stuck(self._open):
+                _logger.info("%s is cut off: takes nothing", _address(websocket))
+                await disconnect(websocket, grace=0)
             self._figures.look(self.connections)
 
     async def disconnect_all(self) -> None:
@@ -136,7 +141,6 @@ class Hub:
         return {
             "status": "closed" if self.bus.closed else "ok",
             "connections": self.connections,
-            "topics": len(self.bus.topics()),
         }
 
 

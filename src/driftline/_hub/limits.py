@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Final
+
+PIECE: Final = 16 * 1024
+"""Bytes as which a large frame counts once more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,11 +25,15 @@ class Limits:
     message_bytes: int = 1024 * 1024
     """In a frame from a client, also when it is inflated; who sends more is cut off with 1009."""
     rate: float = 1000.0
-    """Frames a second from a client, after a burst; who sends faster is read more slowly."""
+    """Frames a second from a client, after a burst; who sends faster is read more slowly.
+
+    A frame counts once, and once more for each 16 KiB that it has when it is inflated.
+    """
     burst: int = 1000
     """Frames from a client that may come at once."""
     errors: int = 10
-    """Bad requests of a client; with that many it is cut off with 1008."""
+    """Bad requests of a client, and tokens that there are not; with that many it is cut off with
+    1008."""
     lag: int = 100_000
     """Messages that a reader may be behind, whatever it asks for."""
     lag_seconds: float = 60.0

@@ -16,6 +16,7 @@ from websockets.frames import CloseCode
 from driftline._hub.access import Action, Tokens, allows
 from driftline._hub.encoding import Encoder
 from driftline._hub.feed import Feed
+from driftline._hub.limits import PIECE
 from driftline._hub.places import Place
 from driftline._hub.words import in_words
 from driftline.protocol import (
@@ -71,17 +72,16 @@ class Session:
 
     async def run(self) -> None:
         """Do what the client asks for, until it goes."""
-        limits = self._hub.limits
-        allowance = Allowance(limits.rate, limits.burst)
+        allowance = Allowance(self._hub.limits.rate, self._hub.limits.burst)
         try:
             async with anyio.create_task_group() as self._tasks:
                 if self._hub.authorize is not None:
                     self._tasks.start_soon(self._watch_access)
                 with suppress(ConnectionClosed):
-                    while True:
-                        await self._hear(await self._websocket.recv())
+                    async for frame in self._websocket:
+                        await self._hear(frame)
                         await anyio.lowlevel.checkpoint()  # some hundred may be there already
-                        if wait := allowance.spend():
+                        if wait := allowance.spend(1 + len(frame) / PIECE):
                             with anyio.move_on_after(wait):
                                 await self._websocket.wait_closed()
                 self._tasks.cancel_scope.cancel()
@@ -144,6 +144,7 @@ class Session:
     async def _authenticate(self, request: Authenticate) -> None:
         authorize = self._hub.authorize
         if isinstance(authorize, Tokens) and not authorize.knows(request.token):
+            self._errors += 1  # so that nobody can guess for long
             raise ProtocolError("not-allowed", "there is no such token", request.id)
         self._token = request.token
         await self._say(Authenticated(id=request.id))

@@ -29,9 +29,13 @@ class Allowance:
         self._left = float(burst)
         self._last = monotonic()
 
-    def spend(self) -> float:
-        """Take one, and return the seconds until there is another."""
+    def spend(self, cost: float = 1.0) -> float:
+        """Take one, and return the seconds until there is another.
+
+        Args:
+            cost: as how many it counts.
+        """
         now = monotonic()
-        self._left = min(self._burst, self._left + (now - self._last) * self._rate) - 1
+        self._left = min(self._burst, self._left + (now - self._last) * self._rate) - cost
         self._last = now
         return max(0.0, (1 - self._left) / self._rate)
