@@ -78,8 +78,8 @@ class Session:
                 if self._hub.authorize is not None:
                     self._tasks.start_soon(self._watch_access)
                 with suppress(ConnectionClosed):
-                    async for frame in self._websocket:
-                        await self._hear(frame)
+                    while True:
+                        await self._hear(frame := await self._websocket.recv())
                         await anyio.lowlevel.checkpoint()  # some hundred may be there already
                         if wait := allowance.spend(1 + len(frame) / PIECE):
                             with anyio.move_on_after(wait):
