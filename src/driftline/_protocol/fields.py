@@ -30,7 +30,7 @@ class ProtocolError(Exception):
         self, code: Code, reason: str, request: Id | None = None, missed: int | None = None
     ) -> None:
         super().__init__(reason)
-        self.code = code
+        self.code: Code = code
         self.reason = reason
         self.id = request
         self.missed = missed
