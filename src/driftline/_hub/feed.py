@@ -34,10 +34,10 @@ class Feed:
         self.patterns = patterns
         self.subscription = subscription
         self.encoder = encoder
-        self.to = encoder.to
+        self.to: str = encoder.to
         self.place = place
-        self.scope = anyio.CancelScope()
-        self.over = anyio.Event()
+        self.scope: anyio.CancelScope = anyio.CancelScope()
+        self.over: anyio.Event = anyio.Event()
         self._before = count
 
     @property

@@ -28,12 +28,12 @@ class Place:
 
     def __init__(self, request: Subscribe, trail: Subscription[Any]) -> None:
         self.request = request
-        self.key = token_urlsafe(18)
+        self.key: str = token_urlsafe(18)
         """What its client resumes it with. It stays the same, because an answer with another one
         could be lost with the next connection."""
         self.feed: Feed | None = None
         """What writes to the client now, if it is connected."""
-        self.until = 0.0
+        self.until: float = 0.0
         self._trail = trail
         self._sent = 0
 

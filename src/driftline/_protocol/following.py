@@ -29,13 +29,13 @@ class Following:
 
     def __init__(self, request: Subscribe) -> None:
         self.request = request
-        self.count = 0
+        self.count: int = 0
         """Messages had so far, missed ones included."""
-        self.missed = 0
+        self.missed: int = 0
         """Messages that are known to be lost."""
-        self.ended = False
+        self.ended: bool = False
         """Whether the topic was closed, and everything was had before."""
-        self.to = " ".join(sorted(set(request.patterns)))
+        self.to: str = " ".join(sorted(set(request.patterns)))
         """What the hub calls this subscription."""
         self._resume: str | None = None
         self._acknowledged = 0
