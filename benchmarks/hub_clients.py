@@ -12,7 +12,7 @@ from time import monotonic
 
 from .descriptors import raise_limit
 from .hub_server import END, TOPIC
-from .ws_clients import WITNESSES, Client, Witness, tell
+from .ws_clients import Client, Witness, tell, witness_places
 
 SMALL = 4096
 """What the kernel takes for a client that never reads, in bytes."""
@@ -20,8 +20,7 @@ SMALL = 4096
 
 def connect(port: int, reading: int) -> list[Client]:
     """Connect those that read, the witnesses evenly among them."""
-    last = max(1, min(WITNESSES, reading) - 1)
-    places = {(reading - 1) * place // last for place in range(last + 1)}
+    places = witness_places(reading)
     return [
         (Witness if number in places else Client)(port, f"/topic/{TOPIC}")
         for number in range(reading)

@@ -114,6 +114,12 @@ class Witness(Client):
         return size
 
 
+def witness_places(reading: int) -> set[int]:
+    """Return which of so many clients that read are witnesses: a few, evenly among them."""
+    last = max(1, min(WITNESSES, reading) - 1)
+    return {(reading - 1) * place // last for place in range(last + 1)}
+
+
 class Clients:
     """All of them, and what they have received since they were last asked."""
 
@@ -127,9 +133,7 @@ class Clients:
 
     def _connect(self, group: Group) -> list[Client]:
         """Connect them, one after the other; the witnesses evenly among those who read."""
-        reading = group.clients - group.stalled
-        last = max(1, min(WITNESSES, reading) - 1)
-        places = {(reading - 1) * place // last for place in range(last + 1)}
+        places = witness_places(group.clients - group.stalled)
         return [
             (Witness if number in places else Client)(group.port) for number in range(group.clients)
         ]

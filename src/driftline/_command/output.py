@@ -7,7 +7,10 @@ import os
 import select
 import stat
 import sys
+from collections.abc import Awaitable, Callable
 from typing import Final
+
+import anyio
 
 from driftline._command.words import Complaint
 
@@ -59,6 +62,18 @@ class Output:
             await gone.wait()
         finally:
             loop.remove_reader(self._number)
+
+    async def while_read(self, work: Callable[[], Awaitable[object]]) -> None:
+        """Do something, but no longer than somebody reads."""
+        async with anyio.create_task_group() as tasks:
+
+            async def end_with_output() -> None:
+                await self.wait_closed()
+                tasks.cancel_scope.cancel()
+
+            tasks.start_soon(end_with_output)
+            await work()
+            tasks.cancel_scope.cancel()
 
     async def _wait_until_ready(self) -> None:
         if sys.platform == "win32" or select.select([], [self._number], [], 0)[1]:

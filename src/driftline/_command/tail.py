@@ -5,8 +5,6 @@ from __future__ import annotations
 from base64 import b64encode
 from dataclasses import dataclass
 
-import anyio
-
 from driftline._command.address import Address
 from driftline._command.output import Output
 from driftline._command.reading import Reading
@@ -36,15 +34,7 @@ async def tail(tailing: Tailing) -> int:
             left -= 1
         return left != 0
 
-    async with anyio.create_task_group() as tasks:
-
-        async def end_with_output() -> None:
-            await output.wait_closed()
-            tasks.cancel_scope.cancel()
-
-        tasks.start_soon(end_with_output)
-        await Reading(tailing.address, tailing.request, take).run()
-        tasks.cancel_scope.cancel()
+    await output.while_read(Reading(tailing.address, tailing.request, take).run)
     return 0
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-import anyio
 from rich.console import Console
 from rich.live import Live
 
@@ -55,12 +54,4 @@ async def _read(address: Address, output: Output, show: Show, *, once: bool) -> 
         return not once
 
     request = Subscribe(patterns=("$statistics",), name="driftline top", on_lag="latest")
-    async with anyio.create_task_group() as tasks:
-
-        async def end_with_output() -> None:
-            await output.wait_closed()
-            tasks.cancel_scope.cancel()
-
-        tasks.start_soon(end_with_output)
-        await Reading(address, request, take).run()
-        tasks.cancel_scope.cancel()
+    await output.while_read(Reading(address, request, take).run)

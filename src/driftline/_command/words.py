@@ -22,9 +22,7 @@ def say(text: str) -> None:
 
 def printable(text: str) -> str:
     """Return a text of somebody else without what would move the cursor or change colours."""
-    return "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
-    )
+    return "".join(letter if letter.isprintable() else _UNPRINTABLE for letter in text)
 
 
 def counted(number: int, thing: str) -> str:

@@ -10,13 +10,14 @@ from driftline import Subscription
 from driftline._hub.backend import on_asyncio
 from driftline._hub.encoding import Encoder
 from driftline._hub.places import Place
+from driftline.protocol import Subscribe
 
 
 class Feed:
     """What a client reads.
 
     Args:
-        patterns: what it has subscribed to.
+        request: what it has subscribed to.
         subscription: what is written to the client.
         encoder: that of all who have the same.
         place: where the client is, if that is kept.
@@ -25,13 +26,13 @@ class Feed:
 
     def __init__(
         self,
-        patterns: tuple[str, ...],
+        request: Subscribe,
         subscription: Subscription[Any],
         encoder: Encoder,
         place: Place | None,
         count: int = 0,
     ) -> None:
-        self.patterns = patterns
+        self.request = request
         self.subscription = subscription
         self.encoder = encoder
         self.to: str = encoder.to

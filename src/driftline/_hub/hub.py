@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from typing import Any
 
 import anyio
@@ -40,14 +39,14 @@ class Hub:
         bus: Bus,
         limits: Limits,
         authorize: Authorize | None,
-        origins: Iterable[str],
+        origins: tuple[str, ...],
         *,
         keep: bool,
     ) -> None:
         self.bus: Bus = bus
         self.limits: Limits = limits
         self.authorize: Authorize | None = authorize
-        self.origins: tuple[str, ...] = tuple(origins)
+        self.origins: tuple[str, ...] = origins
         self.encoders: Encoders = Encoders()
         self.places: Places = Places(limits.places)
         self.url: str = ""
@@ -77,9 +76,7 @@ class Hub:
             raise ValueError(f"names with $ are the hub's own; there is {STATISTICS}, by itself")
         if name == "fan-out":  # which the inspector passes over
             raise ValueError(f"{name!r} is what the hub calls its own readers")
-        if request.since and (
-            len(set(request.patterns)) > 1 or {"*", ">"} & {*request.patterns[0]}
-        ):
+        if request.since and not request.is_single:
             raise ValueError("since is for a single name; for patterns there is keep, and resume")
         replay = request.replay or 0
         if replay > limits.replay:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from http import HTTPStatus
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
@@ -54,13 +55,17 @@ def answer(hub: Hub, request: Request) -> Response | None:
 
 def _page(hub: Hub, path: str) -> Response:
     if path == "/":
-        page = files("driftline._hub").joinpath("inspector.html").read_bytes()
-        return _response(HTTPStatus.OK, page, "text/html; charset=utf-8")
+        return _response(HTTPStatus.OK, _inspector(), "text/html; charset=utf-8")
     if path == "/health":
         health = write_json(hub.health()).encode()
         status = HTTPStatus.SERVICE_UNAVAILABLE if hub.bus.closed else HTTPStatus.OK
         return _response(status, health, "application/json")
     return _refusal(HTTPStatus.NOT_FOUND, "There is / and /health.")
+
+
+@cache
+def _inspector() -> bytes:
+    return files("driftline._hub").joinpath("inspector.html").read_bytes()
 
 
 def _refusal(status: HTTPStatus, text: str) -> Response:

@@ -161,27 +161,27 @@ class Session:
 
     async def _subscribe(self, request: Subscribe) -> None:
         await self._check(request, "read", request.patterns)
-        encoder = self._encoder(request, request.patterns)
+        encoder = self._encoder(request, request.to)
         with in_words(request):
             subscription = self._hub.subscribe(request, request.name or self._name)
             place = None
             if request.keep is not None:
                 trail = subscription.fork(name=f"{subscription.name}, not acknowledged")
                 place = Place(request, trail)
-        await self._begin(Feed(request.patterns, subscription, encoder, place), request)
+        await self._begin(Feed(request, subscription, encoder, place), request)
 
     async def _resume(self, request: Resume) -> None:
         place = self._find(request)
         await self._check(request, "read", place.request.patterns)
         place = self._find(request)  # again, because others could run meanwhile
-        encoder = self._encoder(request, place.request.patterns)
+        encoder = self._encoder(request, place.request.to)
         if request.count > place.sent:
             reason = f"count is {request.count}, but only {place.sent} messages were sent"
             raise ProtocolError("bad-request", reason, request.id)
         place.acknowledge(request.count)
         with in_words(request):
             subscription = place.subscribe(place.request.name or self._name)
-        feed = Feed(place.request.patterns, subscription, encoder, place, place.acknowledged)
+        feed = Feed(place.request, subscription, encoder, place, place.acknowledged)
         await self._begin(feed, request, missed=place.acknowledged - request.count)
 
     async def _begin(self, feed: Feed, request: Subscribe | Resume, *, missed: int = 0) -> None:
@@ -190,11 +190,10 @@ class Session:
         self._feeds[feed.to] = feed
         if feed.place is not None:
             self._hub.places.open(feed, feed.place)
-        single = len(set(feed.patterns)) == 1 and not {"*", ">"} & set(feed.to)
         await self._say(
             Subscribed(
                 to=feed.to,
-                position=str(feed.subscription.position) if single else None,
+                position=str(feed.subscription.position) if feed.request.is_single else None,
                 resume=None if feed.place is None else feed.place.key,
                 id=request.id,
             )
@@ -264,7 +263,7 @@ class Session:
 
     async def _look_at_access(self) -> None:
         for feed in list(self._feeds.values()):
-            pattern = await self._forbidden("read", feed.patterns)
+            pattern = await self._forbidden("read", feed.request.patterns)
             if pattern is not None and self._feeds.get(feed.to) is feed:
                 await self._end(feed)
                 reason = f"{pattern} may not be read any more"
@@ -286,9 +285,8 @@ class Session:
             verb = "read" if action == "read" else "published to"
             raise ProtocolError("not-allowed", f"{name} may not be {verb}", request.id)
 
-    def _encoder(self, request: Request, patterns: Iterable[str]) -> Encoder:
+    def _encoder(self, request: Request, to: str) -> Encoder:
         """Return that of a new subscription, if the client may have one more."""
-        to = " ".join(sorted(set(patterns)))
         if to in self._feeds:
             raise ProtocolError("bad-request", f"{to!r} is subscribed to already", request.id)
         most = self._hub.limits.subscriptions

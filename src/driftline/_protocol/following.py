@@ -35,7 +35,7 @@ class Following:
         """Messages that are known to be lost."""
         self.ended: bool = False
         """Whether the topic was closed, and everything was had before."""
-        self.to: str = " ".join(sorted(set(request.patterns)))
+        self.to: str = request.to
         """What the hub calls this subscription."""
         self._resume: str | None = None
         self._acknowledged = 0

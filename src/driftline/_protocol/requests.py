@@ -30,6 +30,16 @@ class Subscribe:
     on_lag: OnLag | None = None
     id: Id | None = None
 
+    @property
+    def to(self) -> str:
+        """What the hub calls this subscription."""
+        return " ".join(sorted(set(self.patterns)))
+
+    @property
+    def is_single(self) -> bool:
+        """Whether it is for one name, which has positions, and not for patterns."""
+        return len(set(self.patterns)) == 1 and not {"*", ">"} & set(self.patterns[0])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resume:

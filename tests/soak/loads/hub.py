@@ -22,6 +22,7 @@ from driftline.protocol import (
     parse_event,
     write_request,
 )
+from loopback import TEXT, frame
 from proof.law import LawBroken
 from soak.load import Load, Start
 from soak.loads.flood import NUMBERED
@@ -120,7 +121,7 @@ def never_read(part: Part, port: int) -> None:
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect(("127.0.0.1", port))
-        client.sendall(HANDSHAKE + masked(b'{"type":"subscribe","patterns":[">"]}'))
+        client.sendall(HANDSHAKE + frame(TEXT, b'{"type":"subscribe","patterns":[">"]}'))
         part.pause(0, 2)
 
 
@@ -151,7 +152,7 @@ def ask_for_too_much(part: Part, port: int) -> None:
 
 def reset(part: Part, port: int) -> None:
     with socket.create_connection(("127.0.0.1", port)) as client:
-        client.sendall(HANDSHAKE + masked(b'{"type":"subscribe","patterns":["flood.*"]}'))
+        client.sendall(HANDSHAKE + frame(TEXT, b'{"type":"subscribe","patterns":["flood.*"]}'))
         part.pause(0, 0.1)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
@@ -169,11 +170,6 @@ WAYS: tuple[Callable[[Part, int], None], ...] = (
 def connected(port: int) -> ClientConnection:
     """Return a connection of the protocol."""
     return connect(f"ws://127.0.0.1:{port}/", subprotocols=[SUBPROTOCOL], max_size=None)  # type: ignore[list-item]
-
-
-def masked(payload: bytes) -> bytes:
-    """Return a frame of text, with a mask that changes nothing."""
-    return struct.pack("!BB", 0x81, 0x80 | len(payload)) + bytes(4) + payload
 
 
 def run(start: Start) -> None:
