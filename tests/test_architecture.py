@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tokenize
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -75,20 +76,25 @@ def test_every_file_is_named_in_the_reading_order(package: Path) -> None:
 def test_every_name_in_an_essay_is_in_the_code(module: Path) -> None:
     """A name in backticks in a module's docstring must occur in the code."""
     docstring = ast.get_docstring(ast.parse(module.read_text())) or ""
-    code = "\n".join(
-        path.read_text() for path in [*MODULES, *(ROOT / "src" / "driftline").glob("*.py")]
-    )
-    identifiers = {
-        token.string
-        for token in tokenize.generate_tokens(io.StringIO(code).readline)
-        if token.type == tokenize.NAME
-    } | {path.stem for package in PACKAGES for path in package.iterdir()}
     named = {
         part
         for quoted in re.findall(r"`([^`]+)`", docstring)
         for part in re.findall(r"[A-Za-z_]\w*", quoted)
     }
-    assert named <= identifiers, sorted(named - identifiers)
+    assert named <= identifiers(), sorted(named - identifiers())
+
+
+@cache
+def identifiers() -> set[str]:
+    """Return every name in the code, those of its files among them."""
+    code = "\n".join(
+        path.read_text() for path in [*MODULES, *(ROOT / "src" / "driftline").glob("*.py")]
+    )
+    return {
+        token.string
+        for token in tokenize.generate_tokens(io.StringIO(code).readline)
+        if token.type == tokenize.NAME
+    } | {path.stem for package in PACKAGES for path in package.iterdir()}
 
 
 def test_all_names_what_is_public_and_users_see_it_as_such() -> None:

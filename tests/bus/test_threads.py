@@ -260,6 +260,7 @@ MEETINGS = [
 ]
 
 
+@pytest.mark.once
 @pytest.mark.untraced
 @pytest.mark.parametrize("meeting", MEETINGS, ids=lambda meeting: meeting.__name__)
 def test_p1_p2_p3_w3_any_two_threads_keep_the_law(

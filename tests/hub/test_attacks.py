@@ -18,6 +18,8 @@ from driftline.protocol import Ping, Pong, Publish, Subscribe, write_request
 from hubs import Client, RawClient, client_of, hub_of, raw_client_of, until
 from loopback import BINARY, COMPRESSED, TEXT, frame
 
+pytestmark = pytest.mark.once
+
 MEBIBYTE = 1024 * 1024
 LARGE = "x" * 64 * 1024
 

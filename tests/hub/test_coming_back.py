@@ -129,7 +129,7 @@ async def loses_nothing(case: str, seed: int, times: int) -> None:
     numbers.publish(2 * first)
     account = Account(Subscribe(keep=60, **fields), first)
     hub_options: dict[str, Any] = {"limits": Limits(rate=1e6, burst=1000)}
-    async with hub_of(bus, hangs=20 + times, **hub_options) as hub:
+    async with hub_of(bus, hangs=60 + times, **hub_options) as hub:
         async with client_of(hub) as client:
             await client.say(account.following.begin())
             await account.hear(client)
