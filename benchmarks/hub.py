@@ -31,7 +31,7 @@ class Size(NamedTuple):
 
 
 FULL = Size(900, 100, 25, 120, 4.0)
-QUICK = Size(9, 1, 200, 3, 0.5)
+QUICK = Size(9, 1, 200, 1, 0.3)
 
 
 class Run(NamedTuple):

@@ -56,6 +56,7 @@ def test_no_page_with_programs_is_forgotten() -> None:
     assert {page: count for page, count in found.items() if count} == PAGES
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("page", PAGES)
 def test_the_programs_of_a_page_run(page: str) -> None:
     for program in programs_of(DOCUMENTATION / f"{page}.md"):
