@@ -221,3 +221,36 @@ async def test_who_is_aborted_in_the_middle_of_a_pass_disturbs_no_other(
         for client in clients:
             if client.local_address[1] not in aborted:
                 assert await read_all(client) == [str(number) for number in range(12)]
+
+
+async def test_d6_what_one_message_wakes_at_once_is_not_done_in_one_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """There is a fan-out for each way to encode, as there is for each set of patterns."""
+    monkeypatch.setattr("driftline._websockets.pace._ENOUGH", 0.0)  # so that any work is
+    topic: Topic[str] = Topic("numbers", replay=1)
+    turns = 0
+    encoded_in: list[int] = []
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def handler(websocket: ServerConnection) -> str:
+        def encode(value: str) -> str:
+            encoded_in.append(turns)
+            return value
+
+        return await relay(topic, websocket, encode=encode, replay=1)
+
+    async with hosting(handler) as host, AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(host.client()) for _ in range(10)]
+        await until(lambda: sum(len(each.clients) - each.behind for each in statistics()) == 10)
+        counting = asyncio.ensure_future(count_turns())
+        topic.publish("large")
+        assert [await client.recv() for client in clients] == ["large"] * 10
+        topic.close()
+        counting.cancel()
+    assert len(set(encoded_in)) == 10

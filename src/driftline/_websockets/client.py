@@ -78,8 +78,7 @@ class Client:
                     await asyncio.sleep(0 if self._write_some() else _TICK)
                 elif to_head := self._to_head():
                     if to_head > 0:
-                        self._write_some(to_head)
-                        await asyncio.sleep(0)
+                        await self._catch_up(to_head)
                     else:
                         self._fan_out.wake_after_pass(self)
                         await self._woken.wait()
@@ -99,6 +98,17 @@ class Client:
             lost.remove_done_callback(self.wake)
             self._fan_out.leave(self)
             del self._fan_out.clients[self]
+
+    async def _catch_up(self, to_head: int) -> None:
+        pace = self._fan_out.pace
+        if pace.is_enough:
+            await pace.begin()  # and look again what there is to do
+            return
+        await pace.begin()
+        try:
+            self._write_some(to_head)
+        finally:
+            await pace.rest()
 
     def _may_write(self) -> bool:
         return (

@@ -32,6 +32,7 @@ from websockets.protocol import State
 
 from driftline import Message, Subscription, Topic
 from driftline._websockets.backlog import EACH, ENOUGH, Encoding
+from driftline._websockets.pace import Pace
 from driftline._websockets.prepared import Compression, PreparedMessage
 
 if TYPE_CHECKING:
@@ -49,8 +50,9 @@ Live = dict["Client", None]
 class FanOut:
     """Writes what is published on one topic to many clients."""
 
-    def __init__(self, topic: Topic[Any], encoding: Encoding, window: float) -> None:
+    def __init__(self, topic: Topic[Any], encoding: Encoding, window: float, pace: Pace) -> None:
         self.topic = topic
+        self.pace = pace
         self.head: Subscription[Any] = topic.subscribe(name="fan-out", on_lag="skip")
         self.ended = False
         self.users = 0
@@ -142,6 +144,7 @@ class FanOut:
     ) -> None:
         if self._window:
             await asyncio.sleep(self._window)
+        await self.pace.begin()
         try:
             prepared = list(self._collect(message, receive_nowait))
         except Exception:  # raised to each client again, when it comes to that message
@@ -152,6 +155,7 @@ class FanOut:
                 await self._pass(prepared)
             else:
                 self._leave_behind(self._all_live())
+        self.pace.end()
 
     def _collect(
         self, message: Message[Any], receive_nowait: Callable[[], Message[Any]]
@@ -189,7 +193,7 @@ class FanOut:
                 some = live[start : start + _SLICE]
                 written += len(some)
                 if written > _SLICE:
-                    await asyncio.sleep(0)
+                    await self.pace.rest()
                     written = len(some)
                     now_live = self._live.get(compression, {})
                     some = [client for client in some if client in now_live]

@@ -17,6 +17,7 @@ from driftline._websockets import sending
 from driftline._websockets.backlog import Encoding, EncodingError, Tell
 from driftline._websockets.client import Client, Ending
 from driftline._websockets.fan_out import FanOut
+from driftline._websockets.pace import Pace
 from driftline._websockets.prepared import Data
 from driftline._websockets.wire import bound_unsent, can_share
 
@@ -265,7 +266,8 @@ def _fan_out(topic: Topic[Any], encoding: Encoding, window: float) -> Iterator[F
     key = topic, encoding, window
     fan_out = here.get(key)
     if fan_out is None or fan_out.ended:
-        fan_out = here[key] = FanOut(topic, encoding, window)
+        paces = (each.pace for each in here.values())
+        fan_out = here[key] = FanOut(topic, encoding, window, next(paces, None) or Pace())
     fan_out.users += 1
     try:
         yield fan_out
