@@ -53,11 +53,11 @@ types: .venv/ready
 layers: .venv/ready
 	.venv/bin/lint-imports
 
-# Four at a time, because they wait as well. The environments are made before, so that no two make
+# Three at a time, because they wait as well. The environments are made before, so that no two make
 # the same.
 types-and-tests: .venv/ready
 	tools/pythons | xargs -P 2 -I PYTHON tools/test-on PYTHON --version
-	tools/jobs | xargs -P 4 -L 1 env
+	tools/jobs | xargs -P 3 -L 1 env
 
 # Tables and samples are kept in build/benchmarks.json, plots beside it.
 bench: .venv/ready

@@ -375,7 +375,8 @@ def test_p1_p8_d3_a_cut_by_another_thread_makes_nothing_lost_untold_or_double(wa
 
         return Meeting([read_once, publish_and_close], check)
 
-    explore_all(make, bound=1)
+    # All of them, which are some thousand, take as long as half of this file.
+    interleavings.explore(make, within=[driftline], bound=1, most=500)
 
 
 def test_l1_a_limit_that_another_thread_lowers_is_exact() -> None:
