@@ -1,4 +1,4 @@
-"""A bus used by several threads at once, in many orders with one preemption or more, and in a flood."""
+"""A bus used by several threads at once, in many orders of their steps, and in a flood."""
 
 from __future__ import annotations
 

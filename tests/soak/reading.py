@@ -15,6 +15,8 @@ from proof.law import LawBroken, Published
 
 BATCH = 100
 STEP = 50
+WORK = 32
+"""Messages after which a reader waits for something else, as most that do something with them."""
 
 
 class Gets(Protocol):
@@ -29,11 +31,13 @@ class Gets(Protocol):
 async def one_by_one(witness: Gets) -> None:
     async for value in witness.subscription:
         witness.got(value)
+        await something_else(witness)
 
 
 async def in_batches(witness: Gets) -> None:
     async for values in witness.subscription.batches(BATCH):
         witness.got(*values)
+        await anyio.lowlevel.checkpoint()
 
 
 async def only_the_newest(witness: Gets) -> None:
@@ -51,6 +55,7 @@ async def with_numbers(witness: Gets) -> None:
         witness.got(message.value)
         if message.seq != message.value[1]:
             raise LawBroken(f"{message.value} has number {message.seq} in {message.topic!r}")
+        await something_else(witness)
 
 
 async def with_timeouts(witness: Gets) -> None:
@@ -58,6 +63,13 @@ async def with_timeouts(witness: Gets) -> None:
         while True:
             with anyio.move_on_after(0.002):
                 witness.got(await witness.subscription.receive())
+            await something_else(witness)
+
+
+async def something_else(witness: Gets) -> None:
+    """Let others run, now and then."""
+    if not witness.subscription.received % WORK:
+        await anyio.lowlevel.checkpoint()
 
 
 WAYS = (

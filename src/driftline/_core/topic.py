@@ -49,7 +49,7 @@ from driftline._core.turn import Turn
 
 T = TypeVar("T")
 
-_MANY: Final = 1_000  # messages in the inbox; beyond that, publishers let the others run
+_MANY: Final = 100  # messages in the inbox; beyond that, publishers let the others run
 
 Sizes = Sequence[int]
 Entry = tuple["Topic[Any]", Any, Sizes, list[Any], int, Link[Any], Link[Any], None]
@@ -139,7 +139,7 @@ class Topic(Subscribable[T], Limited, Sending[T]):
 
         Cost: the same whatever the number of readers, plus a call to each event loop on which a
         reader waits and which has not been called yet. If other threads publish faster than one
-        can link, so that a thousand messages wait for that, it lets them run for once.
+        can link, so that a hundred messages wait for that, it lets them run for once.
 
         Raises:
             anyio.ClosedResourceError: the topic was closed; the message is not published.
