@@ -49,7 +49,7 @@ def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
 def test_a_short_soak_does_everything_and_finds_nothing(tmp_path: Path) -> None:
     picture = tmp_path / "new" / "soak.svg"
 
-    result = run("-m", "soak", "--minutes", "0.06", "--seed", "1", "--plot", str(picture))
+    result = run("-m", "soak", "--minutes", "0.1", "--seed", "1", "--plot", str(picture))
 
     # How long a loop computes depends on the machine; a run of seconds is not judged by that.
     broken = [line for line in result.stderr.splitlines() if line.startswith("seed 1: ")]

@@ -37,7 +37,7 @@ def history(stream: Stream, messages: int, seconds: float | None) -> tuple[Hold,
     """Return where the last so many messages begin, or those of so many seconds.
 
     Cost: linear in the number of topics of the bus, and in the messages that the matching ones
-    keep.
+    keep, but at most so many of each.
     """
     oldest = monotonic() - checked_limit("replay_seconds", seconds)
     most = int(min(messages or inf, stream._limits.messages, 1 << 62))
@@ -67,7 +67,7 @@ def _begin(stream: Stream, most: int, oldest: float) -> tuple[Hold, int]:
     past: list[_Kept] = []
     for topic in stream._joint.topics():
         if topic._replay is not None and tree.match(topic.name):
-            past.extend(_kept(topic)[-most:])
+            past.extend(_kept(topic, int(min(most, topic._replay.messages))))
     past = [each for each in past if each.time >= oldest]
     past = sorted(past, key=attrgetter("time"))[-most:]
     link, seq = stream._end
@@ -81,10 +81,10 @@ def _begin(stream: Stream, most: int, oldest: float) -> tuple[Hold, int]:
     return Hold(link), seq - len(past)
 
 
-def _kept(topic: Topic[Any]) -> list[_Kept]:
-    """Return the messages that a topic keeps for those who come later."""
+def _kept(topic: Topic[Any], most: int) -> list[_Kept]:
+    """Return the last so many messages that a topic keeps for those who come later."""
     kept: list[_Kept] = []
-    start, seq = topic._place_back(0, None)
+    start, seq = topic._place_back(most, None)
     link: Link[Any] = start.link
     while following := link.next:
         seq += 1
