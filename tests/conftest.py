@@ -1,6 +1,7 @@
 """Every async test runs on each event loop that driftline promises to work on."""
 
 import asyncio
+import gc
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -27,6 +28,12 @@ def _backends() -> Iterator[Any]:
         yield pytest.param(("asyncio", {"loop_factory": _eager_loop}), id="eager")
     yield pytest.param(("asyncio", {"use_uvloop": True}), id="uvloop")
     yield pytest.param(("trio", {}), id="trio")
+
+
+def pytest_collection_finish() -> None:
+    """Let tests that collect garbage look at their own only."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

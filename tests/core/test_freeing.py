@@ -818,6 +818,7 @@ async def test_p9_many_dead_milestones_are_forgotten_in_steps() -> None:
     assert len(marks) <= 4
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("drop", [close, "forget"])
 async def test_p9_others_run_a_thousand_times_while_a_million_messages_are_dropped(
     drop: Callable[[Subscription[Any]], None] | str,
@@ -893,6 +894,7 @@ async def read_batches(subscription: Subscription[Any]) -> None:
         pass
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("read", [read_one_by_one, read_with_receive, read_messages, read_batches])
 async def test_p9_d6_a_reader_with_a_backlog_lets_others_run_every_128_messages(
     read: Callable[[Subscription[Any]], Awaitable[None]],

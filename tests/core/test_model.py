@@ -589,6 +589,7 @@ class Model(RuleBasedStateMachine):
             assert self.bytes_from(oldest) <= most or self.bytes_from(self.changed) <= most
 
 
+@pytest.mark.once
 def test_p1_p3_p7_and_p8_hold_whatever_is_done() -> None:
     run_state_machine_as_test(
         Model,
