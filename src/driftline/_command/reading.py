@@ -89,9 +89,7 @@ class Reading:
         if code in _FINAL or (wanted and code == CloseCode.TRY_AGAIN_LATER):
             raise Complaint(f"the hub has closed the connection: {why(closed)}")
         if not self._lost:
-            say(
-                f"the connection is lost ({why(closed)}); trying again, until it is back or Ctrl-C comes"
-            )
+            say(f"the connection is lost ({why(closed)}); trying again until it is back, or Ctrl-C")
         self._lost = True
 
     async def _read(self, websocket: ClientConnection) -> None:
