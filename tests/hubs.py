@@ -133,6 +133,16 @@ def _connect() -> Any:
     return import_module("websockets.asyncio.client").connect
 
 
+def handshake(path: str, headers: str, host: str, offer: str) -> bytes:
+    """Return what asks for a WebSocket connection."""
+    return (
+        f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        f"Sec-WebSocket-Protocol: {offer}\r\n"
+        f"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n{headers}\r\n"
+    ).encode()
+
+
 class RawClient:
     """A socket that reads when it is told, and answers nothing by itself."""
 
@@ -143,14 +153,7 @@ class RawClient:
 
     async def shake_hands(self, path: str, headers: str, host: str, offer: str) -> bytes:
         """Ask for a WebSocket connection, and return the first line of the answer."""
-        await self.send(
-            (
-                f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\n"
-                "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                f"Sec-WebSocket-Protocol: {offer}\r\n"
-                f"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n{headers}\r\n"
-            ).encode()
-        )
+        await self.send(handshake(path, headers, host, offer))
         answer = await self._received.receive_until(b"\r\n\r\n", 8192)
         return answer.partition(b"\r\n")[0]
 

@@ -1,5 +1,6 @@
 """Clients without manners: each is told so or cut off, and nobody else notices."""
 
+import socket
 import struct
 import tracemalloc
 import zlib
@@ -8,15 +9,16 @@ from contextlib import AsyncExitStack, contextmanager, suppress
 from typing import Any
 
 import anyio.lowlevel
+import anyio.to_thread
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from driftline import Bus
 from driftline._hub.backend import on_asyncio
 from driftline.hub import Hub, Limits
-from driftline.protocol import Ping, Pong, Publish, Subscribe, write_request
-from hubs import Client, RawClient, client_of, hub_of, raw_client_of, until
-from loopback import BINARY, COMPRESSED, TEXT, frame
+from driftline.protocol import SUBPROTOCOL, Ping, Pong, Publish, Subscribe, write_request
+from hubs import Client, RawClient, client_of, handshake, hub_of, raw_client_of, until
+from loopback import BINARY, COMPRESSED, PING, TEXT, frame
 
 pytestmark = pytest.mark.once
 
@@ -265,6 +267,26 @@ async def test_f7_who_sends_pings_and_reads_no_answer_is_cut_off() -> None:
             await until(lambda: hub.connections == 1)
         await is_served(good, bus)
         tasks.cancel_scope.cancel()
+
+
+async def test_f4_who_sends_many_pings_and_vanishes_leaves_no_line_for_each(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """asyncio would say of each answer that it could not be sent."""
+    bus = Bus()
+    async with hub_of(bus) as hub:
+        await anyio.to_thread.run_sync(ping_and_vanish, hub.port)
+        await until(lambda: hub.connections == 0)
+    assert len(caplog.records) < 5
+
+
+def ping_and_vanish(port: int) -> None:
+    """Do so in a thread, while the hub is in the middle of answering."""
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(handshake("/", "", "127.0.0.1", SUBPROTOCOL))
+        client.recv(8192)
+        client.sendall(frame(PING, b"") * 100_000)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 async def test_f7_a_large_frame_counts_as_many() -> None:

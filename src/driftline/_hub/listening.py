@@ -95,10 +95,11 @@ async def serve(
 async def _listen_on_asyncio(hub: Hub, host: str, port: int, ssl: Any) -> AsyncIterator[None]:
     from websockets.asyncio.server import serve as serve_on_asyncio
 
+    from driftline._hub.connection import Connection
+
+    options = _options(hub, ssl) | serve_options() | {"create_connection": Connection}
     with _telling_where(host, port):
-        server = await serve_on_asyncio(
-            hub.handle, host, port, **_options(hub, ssl), **serve_options()
-        )
+        server = await serve_on_asyncio(hub.handle, host, port, **options)
     hub.port = next(iter(server.sockets)).getsockname()[1]
     try:
         yield
