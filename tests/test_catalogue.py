@@ -1,6 +1,5 @@
 """`catalogue.md` has every fault, and says of each what shows that it does not happen here."""
 
-import ast
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -8,6 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
+from every_test import Test, find_tests, named_tests
 
 pytestmark = pytest.mark.once
 
@@ -18,10 +19,6 @@ LABELS = [f"{group}{n}" for group, size in GROUPS.items() for n in range(1, size
 # Their names carry labels of what is wrong with other designs, and not of rows.
 OF_THE_MEANS_OF_PROOF = "test_proof.py"
 
-Test = tuple[str, str]
-"""A file, as seen from the folder of the tests, and a function in it."""
-
-
 class Row(NamedTuple):
     label: str
     fault: str
@@ -29,7 +26,7 @@ class Row(NamedTuple):
 
     @property
     def tests(self) -> list[Test]:
-        return re.findall(r"`([\w/]+\.py)::(\w+)`", self.shown_by)
+        return named_tests(self.shown_by)
 
     @property
     def leaves(self) -> list[str]:
@@ -45,16 +42,6 @@ def read_rows(table: str) -> list[Row]:
         Row(*cells)
         for cells in re.findall(r"^\| ([A-Z]\d+) \| (.+) \| (.*) \|$", table, re.MULTILINE)
     ]
-
-
-def find_tests(folder: Path) -> set[Test]:
-    return {
-        (path.relative_to(folder).as_posix(), node.name)
-        for path in folder.rglob("test_*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        if node.name.startswith("test_")
-    }
 
 
 def find_leaves(package: Path) -> set[str]:
