@@ -19,6 +19,7 @@ LABELS = [f"{group}{n}" for group, size in GROUPS.items() for n in range(1, size
 # Their names carry labels of what is wrong with other designs, and not of rows.
 OF_THE_MEANS_OF_PROOF = "test_proof.py"
 
+
 class Row(NamedTuple):
     label: str
     fault: str
