@@ -10,7 +10,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from driftline import Bus
-from driftline.hub import Hub, Limits
+from driftline.hub import Hub, Limits, Tokens
 from driftline.protocol import (
     Acknowledge,
     Delivered,
@@ -353,6 +353,24 @@ async def test_of_too_many_places_the_oldest_are_forgotten() -> None:
         async with client_of(hub) as client:
             assert isinstance(await resume(client, keys[0], 0), Refused)
             assert isinstance(await resume(client, keys[1], 0), Subscribed)
+
+
+async def test_who_loses_many_places_has_its_own_forgotten() -> None:
+    bus = Bus()
+    authorize = Tokens({token: {"read": ["a"]} for token in ("few", "many")})
+    async with hub_of(bus, limits=Limits(places=2), authorize=authorize) as hub:
+
+        async def lose(token: str) -> str | None:
+            async with client_of(hub, token=token) as client:
+                key = (await client.subscribe("a", keep=60)).resume
+            await until(lambda: hub.connections == 0)
+            return key
+
+        key = await lose("few")
+        for _ in range(3):
+            await lose("many")
+        async with client_of(hub, token="few") as client:
+            assert isinstance(await resume(client, key, 0), Subscribed)
 
 
 async def test_who_comes_back_has_a_cap_like_all_others() -> None:

@@ -156,3 +156,10 @@ def _is_same(known: str, token: str | None) -> bool:
 
 def _bytes(token: str) -> bytes:
     return token.encode(errors="surrogatepass")
+
+
+def owner_of(authorize: Authorize | None, token: str | None, address: str) -> str:
+    """Return to whom belongs what is kept: a token that there is, or else a host."""
+    if token is not None and isinstance(authorize, Tokens) and authorize.knows(token):
+        return f"token {token}"
+    return address.rpartition(":")[0]

@@ -47,7 +47,8 @@ class Limits:
     handshake_seconds: float = 10.0
     """For a connection to be opened."""
     places: int = 10_000
-    """Of lost readers who may come back; the oldest are forgotten first."""
+    """Of lost readers who may come back; beyond that, the oldest are forgotten of the token, or the
+    address without one, that has the most."""
     recheck_seconds: float = 5.0
     """Between two looks whether readers may still read what they read."""
 

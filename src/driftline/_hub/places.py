@@ -7,6 +7,7 @@ begins there, less what it says that it has had meanwhile.
 
 from __future__ import annotations
 
+from collections import Counter
 from secrets import token_urlsafe
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -24,10 +25,12 @@ class Place:
     Args:
         request: how it was asked for.
         trail: a subscription of its own, which begins where the client does.
+        owner: who its client is.
     """
 
-    def __init__(self, request: Subscribe, trail: Subscription[Any]) -> None:
+    def __init__(self, request: Subscribe, trail: Subscription[Any], owner: str) -> None:
         self.request = request
+        self.owner = owner
         self.key: str = token_urlsafe(18)
         """What its client resumes it with. It stays the same, because an answer with another one
         could be lost with the next connection."""
@@ -78,12 +81,17 @@ class Place:
 
 
 class Places:
-    """Those of all clients; of lost ones at most so many, of which the oldest are forgotten."""
+    """Those of all clients; of lost ones at most so many.
+
+    Beyond that, the oldest of whoever has the most are forgotten, so that nobody can have those of
+    others forgotten by losing many.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._connected: dict[str, Place] = {}
         self._lost: dict[str, Place] = {}
+        self._lost_by: Counter[str] = Counter()
 
     def open(self, feed: Feed, place: Place) -> None:
         """Note that a place is that of a feed now.
@@ -92,7 +100,8 @@ class Places:
         """
         if place.feed is not None:
             place.feed.stop()
-        self._lost.pop(place.key, None)
+        if place.key in self._lost:
+            self._take(place.key)
         self._connected[place.key] = place
         place.feed = feed
 
@@ -113,6 +122,7 @@ class Places:
         place.leave()
         self._connected.pop(place.key, None)
         self._lost[place.key] = place
+        self._lost_by[place.owner] += 1
         self.tidy()
 
     def drop(self, feed: Feed) -> None:
@@ -135,12 +145,23 @@ class Places:
             place.close()
         self._connected.clear()
         self._lost.clear()
+        self._lost_by.clear()
 
     def tidy(self) -> None:
         """Forget those whose time is over, and those that are too many."""
         now = monotonic()
         over = [key for key, place in self._lost.items() if place.until <= now]
         for key in over:
-            self._lost.pop(key).close()
+            self._take(key).close()
         while len(self._lost) > self._most:
-            self._lost.pop(next(iter(self._lost))).close()
+            [(owner, _)] = self._lost_by.most_common(1)
+            oldest = next(key for key, place in self._lost.items() if place.owner == owner)
+            self._take(oldest).close()
+
+    def _take(self, key: str) -> Place:
+        """Return one of the lost ones, which is that no more."""
+        place = self._lost.pop(key)
+        self._lost_by[place.owner] -= 1
+        if not self._lost_by[place.owner]:
+            del self._lost_by[place.owner]
+        return place

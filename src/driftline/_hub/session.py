@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 
-from driftline._hub.access import Action, Tokens, allows
+from driftline._hub.access import Action, Tokens, allows, owner_of
 from driftline._hub.encoding import Encoder
 from driftline._hub.feed import Feed
 from driftline._hub.limits import PIECE
@@ -167,7 +167,8 @@ class Session:
             place = None
             if request.keep is not None:
                 trail = subscription.fork(name=f"{subscription.name}, not acknowledged")
-                place = Place(request, trail)
+                owner = owner_of(self._hub.authorize, self._token, self._name)
+                place = Place(request, trail, owner)
         await self._begin(Feed(request, subscription, encoder, place), request)
 
     async def _resume(self, request: Resume) -> None:
