@@ -1,0 +1,1 @@
+"""The lessons of the tutorial that make servers: their programs run, and are used."""
