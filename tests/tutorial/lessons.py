@@ -32,6 +32,12 @@ class Lesson:
         """Start one of its programs."""
         return Program(sys.executable, "-W", "error", str(self._folder / file))
 
+    def change(self, file: str, old: str, new: str) -> None:
+        """Change something in one of its files."""
+        text = (self._folder / file).read_text()
+        assert old in text, f"there is no {old!r} in {file}"
+        (self._folder / file).write_text(text.replace(old, new))
+
     def printed(self, n: int) -> list[str]:
         """Return the lines of a text block of the page."""
         text: str = re.findall(r"```text\n(.*?)```", self._page, re.DOTALL)[n]

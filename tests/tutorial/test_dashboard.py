@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +28,11 @@ def dashboard(lesson: Lesson) -> Iterator[Program]:
         yield server
 
 
-def serving(lesson: Lesson) -> Program:
-    """Start the server, and wait until it listens."""
-    server = lesson.start("dashboard.py")
-    try:
+@contextmanager
+def serving(lesson: Lesson) -> Iterator[Program]:
+    with lesson.start("dashboard.py") as server:
         assert [server.out.next()] == lesson.printed(1)
-    except BaseException:
-        server.__exit__()
-        raise
-    return server
+        yield server
 
 
 def enter(lesson: Lesson, query: str = "") -> ClientConnection:
