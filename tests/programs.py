@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from threading import Lock, Thread
 from typing import IO, Any, Self
 
@@ -83,6 +84,7 @@ class Program:
         stdin: what it reads; "pipe" is what is written with `write`.
         stdout: where it writes; None is to `out`.
         env: variables of its environment, beside ours.
+        cwd: where it runs; None is where we do.
     """
 
     def __init__(
@@ -91,9 +93,11 @@ class Program:
         stdin: Any = subprocess.DEVNULL,
         stdout: Any = None,
         env: dict[str, str] | None = None,
+        cwd: Path | None = None,
     ) -> None:
         self.process = subprocess.Popen(
             command,
+            cwd=cwd,
             stdin=stdin,
             stdout=subprocess.PIPE if stdout is None else stdout,
             stderr=subprocess.PIPE,

@@ -9,7 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-APART = [EXAMPLES / "broadcast", EXAMPLES / "chat"]  # servers; they have tests of their own
+SERVERS = ["broadcast", "chat", "log_viewer", "progress", "ticker", "token_stream"]
+APART = [EXAMPLES / name for name in SERVERS]  # they have tests of their own
 PROGRAMS = sorted(
     path
     for path in EXAMPLES.rglob("*.py")

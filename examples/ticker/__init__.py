@@ -1,0 +1,1 @@
+"""A ticker of prices, of which each client gets the newest."""

@@ -1,0 +1,1 @@
+"""A stream of tokens that goes on after a reload."""

@@ -1,0 +1,1 @@
+"""A thread that publishes, and tasks that read."""
