@@ -1,0 +1,1 @@
+"""The progress of a long job, for everybody who looks. On asyncio and on trio."""
