@@ -19,8 +19,10 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from driftline import Lagged, Topic
+from driftline.websockets import disconnect
 
 PAGE = Path(__file__).with_name("page.html")
+PATIENCE = 20.0  # seconds in which a client must take a frame
 SYMBOLS = ["ASH", "ELM", "FIR", "OAK", "YEW"]
 
 
@@ -55,18 +57,20 @@ def show_page(websocket: ServerConnection, request: Request) -> Response | None:
 def read_pause(path: str) -> float:
     """Return the seconds between two frames that a client asks for."""
     with suppress(ValueError):
-        if 0 <= (pause := float(path.strip("/"))) <= 10:
+        if 0 <= (pause := float(path.strip("/"))) <= 1:
             return pause
-    raise ValueError("ask for a pause of 0 to 10 seconds, such as /0.5")
-
-
-def write_frame(prices: dict[str, float], skipped: int) -> str:
-    """Return what a client gets: prices, and how many it was spared so far."""
-    return json.dumps({"prices": prices, "skipped": skipped})
+    raise ValueError("ask for a pause of 0 to 1 seconds, such as /0.5")
 
 
 def open_ticker(market: Market, host: str, port: int) -> Any:
     """Return a server, for `async with`."""
+
+    async def send(websocket: ServerConnection, prices: dict[str, float], skipped: int) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await websocket.send(json.dumps({"prices": prices, "skipped": skipped}))
+        except TimeoutError:  # or else it waits as long as the client likes
+            await disconnect(websocket, 1013, "too slow")
 
     async def show(websocket: ServerConnection) -> None:
         assert websocket.request is not None
@@ -80,10 +84,10 @@ def open_ticker(market: Market, host: str, port: int) -> Any:
             gone.add_done_callback(lambda _: changes.close())  # or it waits for the next price
             while True:  # to begin with, and again after a gap
                 changes.skip_to_latest()  # the table is as new
-                await websocket.send(write_frame(market.prices, changes.skipped))
+                await send(websocket, market.prices, changes.skipped)
                 with suppress(Lagged):
                     async for ticks in changes.latest_by(lambda tick: tick[0]):
-                        await websocket.send(write_frame(dict(ticks.values()), changes.skipped))
+                        await send(websocket, dict(ticks.values()), changes.skipped)
                         await asyncio.sleep(pause)
                     return
 

@@ -9,7 +9,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect as connect_blocking
 
-from serving import run, serving, title_of, url_of
+from loopback import until
+from serving import run, serving, stubborn, title_of, url_of
 
 pytestmark = pytest.mark.once
 
@@ -54,7 +55,7 @@ def test_who_is_behind_the_limit_gets_the_whole_table_again() -> None:
     run(main())
 
 
-@pytest.mark.parametrize("path", ["soon", "-1", "11", "nan"])
+@pytest.mark.parametrize("path", ["soon", "-1", "1.1", "nan"])
 def test_a_pause_that_makes_no_sense_is_refused_and_the_reason_says_why(path: str) -> None:
     async def main() -> None:
         async with (
@@ -65,7 +66,27 @@ def test_a_pause_that_makes_no_sense_is_refused_and_the_reason_says_why(path: st
                 await ada.recv()
             assert closed.value.rcvd is not None
             assert closed.value.rcvd.code == 1008
-            assert "0 to 10 seconds" in closed.value.rcvd.reason
+            assert "0 to 1 seconds" in closed.value.rcvd.reason
+
+    run(main())
+
+
+def test_who_takes_nothing_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("examples.ticker.server.PATIENCE", 0.1)
+
+    async def main() -> None:
+        market = Market()
+        async with (
+            open_ticker(market, "127.0.0.1", 0) as server,
+            stubborn(url_of(server) + "0"),
+        ):
+            await until(lambda: len(market.ticks.subscriptions()) == 1)
+
+            def left() -> bool:
+                market.trade("x" * 100_000, 1.0)
+                return not market.ticks.subscriptions()
+
+            await until(left)
 
     run(main())
 
