@@ -258,8 +258,9 @@ class Bus:
             patterns: as for `subscribe`.
             where: whether a message is the one; without it, the first is.
 
-        Raises, when awaited:
-            anyio.EndOfStream: the bus was closed before there was one.
+        Raises:
+            anyio.EndOfStream: when it is awaited, like the others; the bus was closed before
+                there was one.
             Lagged: it was awaited so late that a limit of the bus has cut off what it could have
                 been.
             anyio.BrokenResourceError: the bus was closed with an error.

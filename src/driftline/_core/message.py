@@ -26,7 +26,7 @@ class Message(Generic[T]):
     of the system's clock after the topic was made is not seen.
     """
     value: T
-    """What was published: the same object, not a copy."""
+    """What was published, the same object and not a copy."""
 
 
 @dataclass(frozen=True, slots=True)

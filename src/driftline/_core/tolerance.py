@@ -89,7 +89,7 @@ class Tolerant(Visible[T], Generic[T]):
 
     @property
     def on_lag(self) -> OnLag:
-        """What happens when it is too far behind: "raise", "skip", "latest" or "close"."""
+        """What happens when it is too far behind, "raise", "skip", "latest" or "close"."""
         return self._on_lag
 
     @on_lag.setter

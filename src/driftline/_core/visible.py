@@ -154,7 +154,7 @@ class Visible(Generic[T]):
 
     @property
     def position(self) -> Position:
-        """Where it stands: after the last message that it received, missed or skipped."""
+        """Where it stands, just after the last message that it received, missed or skipped."""
         hold = Hold(self._link)
         return Position(getattr(hold.link, "epoch", self._topic._epoch), self._seq)
 

@@ -7,7 +7,7 @@ from math import isfinite
 from typing import Any, Final, NoReturn
 
 Frame = str | bytes
-"""What one WebSocket message holds: text as str, binary as bytes."""
+"""What one WebSocket message holds, text as str and binary as bytes."""
 
 _HEAD: Final = 4  # bytes that tell the length of the object in a binary frame
 
