@@ -4,6 +4,7 @@
 #   make demo-broadcast   eight ways to broadcast, on the terminal: slow clients among fast ones
 #   make test         the tests, on the preferred Python
 #   make check        everything that a machine can check: style, types, layers, every Python
+#   make docs         the documentation, as a site in build/docs
 #   make bench        the measurements of the README
 #   make clean        removes the environments and what tools left behind
 #
@@ -26,7 +27,7 @@ SECONDS ?= 60
 SEED ?= 1
 TIMES ?= 1
 
-.PHONY: demo demo-broadcast test check lint types layers types-and-tests bench clean
+.PHONY: demo demo-broadcast test check lint types layers types-and-tests docs bench clean
 .PHONY: schedules reentry soak planted mutation fuzz coverage covered conformance model
 
 demo: .venv/ready
@@ -58,6 +59,10 @@ layers: .venv/ready
 types-and-tests: .venv/ready
 	tools/pythons | xargs -P 2 -I PYTHON tools/test-on PYTHON --version
 	tools/jobs | xargs -P 3 -L 1 env
+
+# All pages each time: what is wrong with one that has not changed would not be said again.
+docs: .venv/ready
+	$(PYTHON) -m sphinx --quiet --fresh-env --fail-on-warning --keep-going --nitpicky docs build/docs
 
 # Tables and samples are kept in build/benchmarks.json, plots beside it.
 bench: .venv/ready
