@@ -156,8 +156,7 @@ class Subscription(Tolerant[T], ObjectReceiveStream[T]):
 
         Raises:
             anyio.WouldBlock: there is none yet.
-            anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError,
-            anyio.BusyResourceError: as for `receive`.
+            anyio.EndOfStream: as for `receive`, and so are its other errors of anyio.
         """
         while True:
             self._refuse_if_busy()
@@ -178,8 +177,7 @@ class Subscription(Tolerant[T], ObjectReceiveStream[T]):
             TimeoutError: there was no message in time; nothing was consumed.
             RuntimeError: it would have to wait in a thread that runs an event loop, where the
                 loop could not go on. Use `await receive()` there.
-            anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError,
-            anyio.BusyResourceError: as for `receive`.
+            anyio.EndOfStream: as for `receive`, and so are its other errors of anyio.
         """
         return self._take_blocking(timeout, lambda: self._take()[0])
 

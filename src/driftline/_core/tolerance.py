@@ -24,6 +24,7 @@ from driftline._core.visible import Visible
 T = TypeVar("T")
 
 OnLag = Literal["raise", "skip", "latest", "close"]
+"""What happens to a reader that is too far behind; `Topic.subscribe` says what each does."""
 ON_LAG: Final = get_args(OnLag)
 Tolerance = tuple[float, float, float, OnLag]
 

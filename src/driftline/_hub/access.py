@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from driftline import Bus
 
 Action = Literal["read", "publish"]
+"""What somebody wants to do."""
 Authorize = Callable[[str | None, Action, str], bool | Awaitable[bool]]
 """Whether a token, or None, allows to read what matches a pattern, or to publish on a topic."""
 

@@ -100,6 +100,7 @@ Event = (
     | Pong
     | Refused
 )
+"""Any of the classes above."""
 
 _TYPES: Final[dict[type[Event], str]] = {
     Delivered: "message",

@@ -92,6 +92,7 @@ class Ping:
 
 
 Request = Subscribe | Resume | Acknowledge | Unsubscribe | Publish | Authenticate | Ping
+"""Any of the classes above."""
 
 _TYPES: Final[dict[type[Request], str]] = {
     Subscribe: "subscribe",

@@ -26,6 +26,7 @@ from driftline._websockets.prepared import PreparedMessage
 from driftline._websockets.wire import abort_now, compression_of, fragments_end
 
 Ending = Literal["gone", "ended", "too slow"]
+"""Why a client is written to no more; `relay` says what each means."""
 
 _TICK: Final = 0.5  # seconds between two looks at the lag of a client that takes nothing
 _GRACE: Final = 1.0  # seconds to take the frame that says why it is closed
