@@ -19,6 +19,9 @@ project = "driftline"
 html_title = "driftline"
 html_theme = "furo"
 html_copy_source = False
+html_static_path = ["static"]
+html_css_files = ["tables.css"]
+html_show_copyright = False
 
 napoleon_use_ivar = True
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
@@ -31,6 +34,7 @@ autodoc_default_options = {
 }
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
+toc_object_entries_show_parents = "hide"
 python_maximum_signature_line_length = 80
 nitpick_ignore_regex = [
     ("py:obj", "(?s).*"),  # otherwise it is code
@@ -85,7 +89,8 @@ class LinksToOutside(SphinxTransform):
             target = link["reftarget"]
             if link["refdomain"] == "doc" and target not in self.env.found_docs:
                 file = relpath(f"{target}.md", folder)
-                link.replace_self(addnodes.download_reference("", *link.children, reftarget=file))
+                download = addnodes.download_reference("", "", *link.children, reftarget=file)
+                link.replace_self(download)
             elif link["refdomain"] is None and (folder / target).is_dir():
                 link.replace_self(link.children)
 
