@@ -16,6 +16,9 @@ from sphinx.transforms import SphinxTransform
 import driftline
 
 project = "driftline"
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+myst_heading_anchors = 3  # as a code host has them
+
 html_title = "driftline"
 html_theme = "furo"
 html_copy_source = False
@@ -23,15 +26,12 @@ html_static_path = ["static"]
 html_css_files = ["tables.css"]
 html_show_copyright = False
 
-napoleon_use_ivar = True
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-myst_heading_anchors = 3  # as a code host has them
-
 default_role = "py:obj"  # a name between backticks in a docstring is a link, if it is public
 autodoc_default_options = {
     "members": True,
     "inherited-members": "ObjectReceiveStream,TypedAttributeProvider,BaseException,dict,tuple",
 }
+napoleon_use_ivar = True
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 toc_object_entries_show_parents = "hide"
