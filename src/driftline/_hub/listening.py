@@ -97,7 +97,11 @@ async def _listen_on_asyncio(hub: Hub, host: str, port: int, ssl: Any) -> AsyncI
 
     from driftline._hub.connection import Connection
 
-    options = _options(hub, ssl) | serve_options() | {"create_connection": Connection}
+    options: dict[str, Any] = {
+        **_options(hub, ssl),
+        **serve_options(),
+        "create_connection": Connection,
+    }
     with _telling_where(host, port):
         server = await serve_on_asyncio(hub.handle, host, port, **options)
     hub.port = next(iter(server.sockets)).getsockname()[1]
