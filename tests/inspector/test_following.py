@@ -2,16 +2,24 @@
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
 
-from driftline import Bus
+from driftline import Bus, Subscription
 from driftline.hub import Limits
 from inspector.hubs import serving
 from inspector.view import looking
 
 pytestmark = pytest.mark.once
+
+
+def received(subscription: Subscription[Any]) -> Any:
+    """Wait for a message, in a thread, because Playwright has an event loop in this one."""
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(subscription.receive_blocking, 30).result()
 
 
 def test_what_was_published_and_what_is_published_is_shown(browser: Browser) -> None:
@@ -97,10 +105,10 @@ def test_text_and_json_are_published_as_they_are_typed(browser: Browser) -> None
     ):
         view.publish("box", ' "quoted"\n{')
         expect(view.published).to_contain_text("Published on box at ")
-        assert subscription.receive_blocking(10) == ' "quoted"\n{'
+        assert received(subscription) == ' "quoted"\n{'
         large = 2**60 + 1  # which JavaScript has no number for
         view.publish("box", json.dumps({"large": large, "list": [1, None]}), "JSON")
-        assert subscription.receive_blocking(10) == {"large": large, "list": [1, None]}
+        assert received(subscription) == {"large": large, "list": [1, None]}
 
 
 @pytest.mark.parametrize(
@@ -118,7 +126,7 @@ def test_what_is_not_json_is_refused_in_words(browser: Browser, value: str, word
         view.publish("box", value, "JSON")
         expect(view.published).to_have_text(re.compile(words))
         view.publish("box", '"JSON"', "JSON")
-        assert subscription.receive_blocking(10) == "JSON"
+        assert received(subscription) == "JSON"
 
 
 def test_what_the_hub_refuses_is_said_in_its_words(browser: Browser) -> None:

@@ -17,7 +17,7 @@ from proof.law import Ledger, Published, Reader
 
 pytestmark = pytest.mark.once
 
-CLIENTS, MESSAGES, OWN = 20, 2000, 40
+CLIENTS, MESSAGES, OWN = 15, 4000, 40
 FILLER = "x" * 200
 
 

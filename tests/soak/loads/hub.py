@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from driftline.hub import Limits, serve
@@ -58,8 +58,20 @@ def follow(part: Part, ports: SimpleQueue[int]) -> None:
         name = part.random.choice(NUMBERED)
         follower = Follower(part, name)
         for _ in range(part.random.randrange(1, 10)):
-            with suppress(ConnectionClosed, OSError, TimeoutError):
+            with losing_connections(part):
                 follower.follow(port, part.random.uniform(0, 0.3))
+
+
+@contextmanager
+def losing_connections(part: Part) -> Iterator[None]:
+    """Take it as it comes that a connection ends, or that there is none any more at the end."""
+    try:
+        yield
+    except (ConnectionClosed, OSError, TimeoutError):
+        pass
+    except InvalidStatus:
+        if not part.stopping.is_set():
+            raise
 
 
 class Follower:
@@ -112,7 +124,7 @@ def misbehave(part: Part, ports: SimpleQueue[int]) -> None:
     port = ports.get(timeout=PATIENCE)
     while not part.stopping.is_set():
         way = part.random.choice(WAYS)
-        with suppress(ConnectionClosed, OSError, TimeoutError):
+        with losing_connections(part):
             way(part, port)
             part.counts[f"clients that {way.__name__.replace('_', ' ')}"] += 1
 
