@@ -54,10 +54,8 @@ types: .venv/ready
 layers: .venv/ready
 	.venv/bin/lint-imports
 
-# Three at a time, because they wait as well. The environments are made before, so that no two make
-# the same.
+# Three at a time, because they wait as well.
 types-and-tests: .venv/ready
-	tools/pythons | xargs -P 2 -I PYTHON tools/test-on PYTHON --version
 	tools/jobs | xargs -P 3 -L 1 env
 
 # All pages each time: what is wrong with one that has not changed would not be said again.

@@ -29,6 +29,13 @@ PACKAGES = [CORE, BUS, WEBSOCKETS, PROTOCOL, HUB, COMMAND]
 MODULES = sorted(module for package in PACKAGES for module in package.rglob("*.py"))
 
 
+def test_no_test_is_left_out_of_the_checks() -> None:
+    jobs = (ROOT / "tools" / "jobs").read_text()
+    folders = {path.parent for path in (ROOT / "tests").glob("*/test_*.py")}
+    assert folders
+    assert [folder.name for folder in folders if f"tests/{folder.name}" not in jobs] == []
+
+
 def lines_of_code(source: str) -> int:
     """Count the lines that hold something other than docstrings, comments and white space."""
     docstrings = set[int]()

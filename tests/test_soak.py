@@ -70,12 +70,11 @@ def test_a_run_that_ends_before_its_first_sample_is_told_of() -> None:
     assert "| most that waited to be linked | 0 |" in told
 
 
-@pytest.mark.parametrize("topic", ["flood.", "epoch."])
 @pytest.mark.parametrize(
-    "defect",
+    ("topic", "defect"),
     [
-        pytest.param("return None", id="lost"),
-        pytest.param("publish(self, value), publish(self, value)", id="twice"),
+        pytest.param("flood.", "return None", id="lost"),
+        pytest.param("epoch.", "publish(self, value), publish(self, value)", id="twice"),
     ],
 )
 def test_a_defect_ends_it_with_the_seed(topic: str, defect: str, tmp_path: Path) -> None:

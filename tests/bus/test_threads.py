@@ -49,7 +49,7 @@ class Meeting:
 
 
 def explore(make: Callable[[], Meeting], bound: int = 2, at_random: int = 0) -> None:
-    most = 500
+    most = 300
     explored = interleavings.explore(
         make, within=[driftline], bound=bound, most=most, at_random=at_random
     )

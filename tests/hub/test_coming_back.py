@@ -143,6 +143,7 @@ async def loses_nothing(case: str, seed: int, times: int) -> None:
         assert settings or "max_lag" in fields or not account.told
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("case", CASES)
 async def test_f12_every_message_comes_once_or_is_told_of(case: str) -> None:
     await loses_nothing(case, seed=1, times=20)

@@ -247,6 +247,7 @@ class Storm:
             self.forbidden = set(self.dice.sample(["a", "b", "a.*", ">"], self.dice.randrange(3)))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("seed", range(3))
 async def test_whatever_clients_do_the_hub_is_as_it_was(
     seed: int, caplog: pytest.LogCaptureFixture
