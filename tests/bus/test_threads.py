@@ -392,6 +392,30 @@ def test_publishing_by_name_is_not_refused_while_another_thread_closes_the_topic
     assert [reader.receive_nowait() for _ in range(1000)] == list(range(1000))
 
 
+@pytest.mark.parametrize(
+    "publish", [Bus.publish, lambda bus, *rest: bus.publish_many(rest[0], rest[1:])]
+)
+def test_publishing_by_name_is_not_refused_however_often_the_topic_is_closed(
+    publish: Callable[[Bus, str, int], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bus = Bus()
+    reader = bus.subscribe("*")
+    left = 3
+    append = Topic._append
+
+    def close_and_append(self: Topic[Any], *rest: Any) -> None:
+        nonlocal left
+        if left:
+            left -= 1
+            self.close()
+        append(self, *rest)
+
+    monkeypatch.setattr(Topic, "_append", close_and_append)
+    publish(bus, "a", 1)
+    assert reader.receive_nowait() == 1
+    assert left == 0
+
+
 def test_b5_one_bus_on_several_event_loops_and_in_threads() -> None:
     bus, ledger, _ = start("a.x", "a.y")
     barrier = threading.Barrier(5)

@@ -160,7 +160,8 @@ class Bus:
         try:
             topic.publish(value)
         except anyio.ClosedResourceError:
-            self._after(topic, name).publish(value)
+            self._let_end(topic)
+            self.publish(name, value)
 
     def publish_many(self, name: str, values: Iterable[Any]) -> None:
         """Publish several messages on one topic at once, as `Topic.publish_many` does."""
@@ -169,7 +170,8 @@ class Bus:
         try:
             topic.publish_many(collected)
         except anyio.ClosedResourceError:
-            self._after(topic, name).publish_many(collected)
+            self._let_end(topic)
+            self.publish_many(name, collected)
 
     async def send(self, name: str, value: Any) -> None:
         """Publish a message as soon as there is room, as `Topic.send` does.
@@ -382,12 +384,11 @@ class Bus:
             self._kept.recent.append(topic)
         return topic
 
-    def _after(self, closed: Topic[Any], name: str) -> Topic[Any]:
-        """Return the next topic of this name, when another thread is just closing one."""
+    def _let_end(self, closed: Topic[Any]) -> None:
+        """Make room for the next topic of a name, when another thread is just closing one."""
         if self._closed:
             raise anyio.ClosedResourceError("the bus was closed")
         closed.close()  # it may not have come to the end of that
-        return self._topic(name)
 
     def _make_topic(self, name: str, settings: TopicSettings) -> BusTopic[Any]:
         check_topic_name(name)
