@@ -398,6 +398,13 @@ def test_a_thread_is_called_although_another_came_in_this_moment() -> None:
     assert not waiter._lock.locked()
 
 
+def test_a_thread_that_gives_up_in_the_moment_in_which_it_is_woken_is_left_alone() -> None:
+    waiter = ThreadParking(deque()).waiter()
+    assert waiter._lock.locked()
+    waiter.wake()  # after it was found among those that wait
+    assert waiter._lock.locked()
+
+
 def test_a_task_that_was_called_for_another_message_waits_on() -> None:
     async def scenario() -> None:
         waiter, task = waiting(Future)

@@ -14,13 +14,19 @@ class Following:
     It makes requests and is shown what the hub says; to send and to receive is left to others::
 
         following = Following(Subscribe(patterns=("logs.>",), keep=60))
-        while True:
-            async with connect(url, subprotocols=[SUBPROTOCOL]) as websocket:
-                await websocket.send(write_request(following.begin()))
-                async for frame in websocket:
-                    event = parse_event(frame)
-                    for request in following.see(event):
-                        await websocket.send(write_request(request))
+        while not following.ended:
+            with suppress(ConnectionClosed, OSError):
+                async with connect(url, subprotocols=[SUBPROTOCOL]) as websocket:
+                    await websocket.send(write_request(following.begin()))
+                    async for frame in websocket:
+                        event = parse_event(frame)
+                        if isinstance(event, Refused) and event.code == "lost":
+                            await websocket.send(write_request(following.restart()))
+                        for request in following.see(event):
+                            await websocket.send(write_request(request))
+            await asyncio.sleep(1)
+
+    Do what is to be done with a message before `see` counts it: what was counted comes no more.
 
     Args:
         request: what to subscribe to. With `keep`, nothing is lost and nothing comes twice, if the
@@ -47,7 +53,11 @@ class Following:
         return Resume(resume=self._resume, count=self.count, id=self.request.id)
 
     def restart(self) -> Subscribe:
-        """Return what to ask for when the hub has refused to resume: from now on."""
+        """Return what to ask for when the hub has refused to resume: from now on.
+
+        `count` begins anew, and nobody knows how many messages were lost; of a single name, the
+        numbers of the last one and of the next tell. Ask on the same connection.
+        """
         self._resume = None
         return self.request
 
