@@ -107,7 +107,7 @@ def tables(track: Track, quick: bool) -> list[Table]:
             f"A hub with {size.reading:,} clients that read, and others that never do",
             [
                 f"{size.rate:g} messages a second of 1 KiB for {size.seconds:g} s; the patience of "
-                f"the hub is {size.patience:g} s.",
+                f"the hub is {size.patience:g} s; it sends no pings.",
                 "late: from publishing until one of five witnesses had it. They are verified to "
                 "have received everything, and all others as many bytes.",
                 "cut off: how many of those that never read; when, counted from the first message; "

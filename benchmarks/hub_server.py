@@ -26,7 +26,8 @@ LOOK = 50
 async def measure(clients: int, rate: float, size: int, seconds: float, patience: float) -> None:
     """Serve so many clients, and publish so many messages a second with the time in each."""
     bus = Bus(limit=10_000, sizeof=len)
-    limits = Limits(connections=2 * clients, patience=patience)
+    # The clients count bytes, and answer no pings.
+    limits = Limits(connections=2 * clients, patience=patience, ping_seconds=10 * seconds)
     async with serve(bus, port=0, limits=limits) as hub:
         tell(hub.port)
         while hub.connections < clients:  # noqa: ASYNC110 - no event tells
