@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from driftline.hub import Limits, serve
@@ -64,10 +64,13 @@ def follow(part: Part, ports: SimpleQueue[int]) -> None:
 
 @contextmanager
 def losing_connections(part: Part) -> Iterator[None]:
-    """Take it as it comes that a connection ends, or that there is none any more at the end."""
+    """Take it as it comes that a connection ends, or that there is none any more at the end.
+
+    It may end before it is open, when the hub has no time for a handshake.
+    """
     try:
         yield
-    except (ConnectionClosed, OSError, TimeoutError):
+    except (ConnectionClosed, InvalidMessage, OSError, TimeoutError):
         pass
     except InvalidStatus:
         if not part.stopping.is_set():
