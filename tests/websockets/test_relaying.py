@@ -136,10 +136,12 @@ async def test_who_asks_on_the_wrong_server_is_told_what_to_use() -> None:
     async def handler(websocket: ServerConnection) -> None:
         with pytest.raises(TypeError, match="use `await relay") as wrong:
             relay_blocking(topic, websocket)
-        with pytest.raises(TypeError, match="takes a connection and a topic"):
+        with pytest.raises(TypeError, match="takes a connection and then a topic"):
             await publish_from(websocket, "news")  # type: ignore[arg-type]
         with pytest.raises(TypeError, match="numbers of seconds, not None"):
             await relay(topic, websocket, patience=None)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="no option 'maxlag'; for a topic there are name, "):
+            await relay(topic, websocket, maxlag=5)  # type: ignore[call-arg]
         await told.put(str(wrong.value))
 
     async with hosting(handler) as host, host.client():

@@ -45,7 +45,7 @@ async def publish_from(
         anyio.ClosedResourceError: the topic was closed; that message is not published.
     """
     if not isinstance(topic, Topic):
-        raise TypeError(f"publish_from takes a connection and a topic, not {topic!r}")
+        raise TypeError(f"publish_from takes a connection and then a topic, not {topic!r}")
     if not iscoroutinefunction(websocket.recv):
         raise TypeError(
             "publish_from is for asyncio and trio; in a thread, publish what recv gives"

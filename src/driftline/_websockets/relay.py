@@ -197,6 +197,11 @@ def _is_of_threads(websocket: Any) -> bool:
 def _subscribed(
     source: Topic[Any] | Subscription[Any], websocket: Any, place: Place
 ) -> Iterator[Subscription[Any]]:
+    if unknown := place.keys() - Place.__annotations__.keys():
+        raise TypeError(
+            f"there is no option {min(unknown)!r}; for a topic there are "
+            + ", ".join(Place.__annotations__)
+        )
     if isinstance(source, Topic):
         place.setdefault("on_lag", "close")
         place.setdefault("name", _address(websocket))
