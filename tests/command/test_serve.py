@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -38,6 +39,29 @@ def test_lines_of_tail_f_reach_tail_and_the_client_of_websockets(tmp_path: Path)
                 file.write("GET /\n")
             assert tail.out.next() == "GET /"
             client.out.wait_for(r"GET /")
+
+
+def test_lines_of_ping_reach_tail_and_the_client_of_websockets() -> None:
+    if why := no_ping():
+        pytest.skip(why)
+    with (
+        Program("ping", "-i", "0.2", "127.0.0.1", stdout=subprocess.PIPE) as pinging,
+        RunningHub("--stdin", "pings", "--replay", "10", stdin=pinging.process.stdout) as hub,
+        hub.tail("pings", "--replay", "10") as tail,
+    ):
+        tail.out.wait_for(r"icmp_seq=\d+ ")
+        command = [sys.executable, "-m", "websockets"]
+        url = f"ws://127.0.0.1:{hub.port}/topic/pings"
+        with Program(*command, url, stdin=subprocess.PIPE) as client:
+            client.out.wait_for(r"icmp_seq=\d+ ")
+
+
+def no_ping() -> str | None:
+    """Return why this machine cannot ping itself, or None."""
+    if shutil.which("ping") is None:
+        return "there is no ping; on Debian, it is in iputils-ping"
+    tried = subprocess.run(["ping", "-c", "1", "127.0.0.1"], capture_output=True, text=True)
+    return f"it may not ping: {tried.stderr}" if tried.returncode else None
 
 
 def test_input_that_is_no_text_and_its_end_do_not_end_the_hub() -> None:
