@@ -118,5 +118,5 @@ model: .venv/ready
 	tools/environment "$$(tools/pythons first)" .venv dev
 
 clean:
-	rm -rf .venv .venvs .venv-fuzz .coverage.* .mypy_cache .pytest_cache .ruff_cache \
+	rm -rf .venv .venvs .venv-fuzz .venv*.making .coverage.* .mypy_cache .pytest_cache .ruff_cache \
 		.hypothesis .import_linter_cache build/node_modules

@@ -121,6 +121,13 @@ def bearer(authorization: str | None) -> str | None:
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
+def owner_of(authorize: Authorize | None, token: str | None, address: str) -> str:
+    """Return to whom belongs what is kept: a token that there is, or else a host."""
+    if token is not None and isinstance(authorize, Tokens) and authorize.knows(token):
+        return f"token {token}"
+    return address.rpartition(":")[0]
+
+
 def _checked_grant(grant: Grant) -> dict[str, tuple[str, ...]]:
     example = '{"read": ["news.>"], "publish": ["chat.*"]}'
     if not isinstance(grant, Mapping):
@@ -157,10 +164,3 @@ def _is_same(known: str, token: str | None) -> bool:
 
 def _bytes(token: str) -> bytes:
     return token.encode(errors="surrogatepass")
-
-
-def owner_of(authorize: Authorize | None, token: str | None, address: str) -> str:
-    """Return to whom belongs what is kept: a token that there is, or else a host."""
-    if token is not None and isinstance(authorize, Tokens) and authorize.knows(token):
-        return f"token {token}"
-    return address.rpartition(":")[0]
