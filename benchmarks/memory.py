@@ -13,12 +13,13 @@ import os
 import subprocess
 import sys
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
+from . import drawing
 from .audience import Miscount
 from .contenders import (
     DOCUMENTED,
@@ -97,14 +98,31 @@ def in_fresh_process(name: str, readers: int, messages: int, method: str) -> flo
     return float(json.loads(result.stdout))
 
 
+def plot(tables: Sequence[Table]) -> str:
+    """Draw what a pending message takes, by number of stalled readers."""
+    [table] = tables
+    samples = cast(Mapping[str, list[float]], table.samples)
+    panels: dict[str, dict[str, dict[float, list[float]]]] = {}
+    for name in sorted(samples, key=lambda name: not name.startswith(DRIFTLINE)):
+        contender, readers, method = name.split(", ")
+        series = panels.setdefault(method, {}).setdefault(contender, {})
+        series[int(readers)] = samples[name]
+    return drawing.lines(
+        "Bytes for each pending message, by number of stalled readers",
+        panels,
+        "stalled readers",
+        "bytes a message",
+    )
+
+
 def tables(track: Track, quick: bool) -> list[Table]:
     """Measure every contender with every number of stalled readers."""
     sizes = QUICK if quick else FULL
-    rounds = 1 if quick else 3
     rows = []
     samples: dict[str, object] = {}
-    methods = ["traced"] if quick else ["traced", "resident"]  # The system gives whole pages.
-    for size, method in track(list(product(sizes, methods)), "memory"):
+    # What Python has allocated is the same each time; and the system gives whole pages.
+    methods = {"traced": 1} if quick else {"traced": 1, "resident": 3}
+    for size, (method, rounds) in track(list(product(sizes, methods.items())), "memory"):
         turns = {
             name: partial(
                 in_fresh_process,
@@ -131,7 +149,7 @@ def tables(track: Track, quick: bool) -> list[Table]:
                 "Queues get fewer messages with many readers, for time; their share is constant.",
                 f"{QUEUES}: unbounded; {DRIFTLINE}: one topic without limits, without and with "
                 f"`sizeof=len`; {DOCUMENTED}: `PubSub` of the websockets documentation.",
-                f"Each number is a fresh process; median and [lowest-highest] of {rounds}.",
+                "Each number is a fresh process; resident: median and [lowest-highest] of 3.",
             ],
             ["readers", "measure", "contender", "messages", "bytes a message", "to queues"],
             rows,

@@ -9,19 +9,22 @@ that grows with the readers, each contender has a twin without readers, and ever
 twin's publish is timed, at the same moment and under the same conditions.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import product
 from statistics import median
 from time import perf_counter_ns
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
+from . import drawing
 from .audience import audience
-from .contenders import Contender, contenders_on, settings_of
+from .contenders import DRIFTLINE, Contender, contenders_on, settings_of
 from .loops import LOOPS, Loop
 from .measure import Table, Track, interleave, ratios, spread
 
 MANY = 1000
+NONE = 0.1
+"""Where on a logarithmic axis nobody waits."""
 
 
 class Size(NamedTuple):
@@ -63,6 +66,32 @@ async def turn(loop: Loop, make: Callable[[], Contender[int]], size: Size) -> Co
     return Cost(median(times) / 1000, median(twin_times) / 1000)
 
 
+def title(loop: Loop) -> str:
+    """Return the title of a table."""
+    return f"Microseconds for one publish(): {loop.name}"
+
+
+def plot(tables: Sequence[Table]) -> str:
+    """Draw what one publish costs, by number of waiting readers."""
+    panels: dict[str, dict[str, dict[float, list[float]]]] = {}
+    for loop, table in zip(LOOPS, tables, strict=True):
+        samples = cast(Mapping[str, Mapping[str, list[list[float]]]], table.samples)
+        panels[loop.name] = {
+            name: {
+                max(NONE, int(readers)): [Cost(*cost).waiting for cost in costs]
+                for readers, costs in samples[name].items()
+            }
+            for name in sorted(samples, key=lambda name: name != DRIFTLINE)
+        }
+    return drawing.lines(
+        "Microseconds for one publish(), by number of waiting readers",
+        panels,
+        "waiting readers",
+        "microseconds",
+        places=lambda readers: "none" if readers == NONE else drawing.amount(readers),
+    )
+
+
 def tables(track: Track, quick: bool) -> list[Table]:
     """Measure on every loop with every number of readers."""
     sizes = QUICK if quick else FULL
@@ -89,7 +118,7 @@ def tables(track: Track, quick: bool) -> list[Table]:
 
     return [
         Table(
-            f"Microseconds for one publish(): {loop.name}",
+            title(loop),
             [
                 *settings_of(contenders_on(loop)),
                 "The publisher is a task on the readers' loop.",

@@ -194,7 +194,7 @@ def memory(track: Track, messages: int, traced: int) -> Table:
 
 def tables(track: Track, quick: bool) -> list[Table]:
     """Measure memory on asyncio and rates on every loop."""
-    readers, singles, bursts, rounds = (50, 10, 2, 2) if quick else (READERS, 20, 2, 11)
+    readers, singles, bursts, rounds = (50, 10, 2, 2) if quick else (READERS, 20, 2, 7)
     found = [memory(track, *((100_000, 30_000) if quick else (10_000_000, 300_000)))]
     rows: list[list[str]] = []
     samples: dict[str, object] = {}

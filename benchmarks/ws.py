@@ -10,7 +10,7 @@ from itertools import product
 from statistics import median
 from typing import Any, NamedTuple, cast
 
-from . import ratio_plot
+from . import drawing
 from .descriptors import raise_limit
 from .loops import LOOPS, TRIO
 from .measure import Table, Track, installed, ratios, spread
@@ -317,7 +317,7 @@ def plot(tables: Sequence[Table]) -> str:
                 panels.setdefault(loop, {})[f"{case.name}, {size}"] = {
                     name: cheaper(values, name) for name in values if name != BROADCAST
                 }
-    return ratio_plot.plot(
+    return drawing.ratios(
         f"How many times cheaper than {BROADCAST} a delivery is for the server, "
         f"with {middle:,} clients",
         panels,

@@ -1,0 +1,124 @@
+"""What benchmarks say while they run, and what they draw of what they have kept."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from benchmarks import drawing, progress
+
+pytestmark = pytest.mark.once
+
+ROOT = Path(__file__).parent.parent
+
+
+class Clock:
+    """A clock that the test sets."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_the_time_left_follows_what_the_first_parts_took(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(progress, "monotonic", clock)
+    estimate = progress.Estimate({"first": 60, "second": 120, "third": 240})
+    assert estimate.left() == "about 7 minutes left"
+
+    clock.now += 30
+    assert estimate.elapsed == 30
+    assert estimate.total == 420
+
+    clock.now += 90  # twice as long as usual
+    assert estimate.finish("first") == 120
+    assert estimate.elapsed == 120
+    assert estimate.total == 2 * 420
+
+    clock.now += 300  # longer than even that
+    assert estimate.total == 120 + 300 + 2 * 240
+    assert estimate.left() == "about 8 minutes left"
+
+    estimate.finish("second")
+    clock.now += 400
+    estimate.finish("third")
+    assert estimate.total == estimate.elapsed == 820
+    assert estimate.left() == "less than a minute left"
+
+
+def test_without_a_terminal_each_step_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress.progress(progress.Estimate({"it": 240.0})) as track:
+        assert list(track(["a", "b"], "it")) == ["a", "b"]
+
+    assert capsys.readouterr().err == (
+        "it 1/2, about 4 minutes left\nit 2/2, about 4 minutes left\n"
+    )
+
+
+LINES: dict[str, dict[str, dict[float, list[float]]]] = {
+    "asyncio": {"driftline": {1: [1.0, 2.0], 100: [3.0, 5.0]}, "queues": {1: [2.0], 100: [1.0]}},
+    "trio": {"driftline": {1: [1.5], 100: [4.0]}},
+}
+RATIOS = {
+    "asyncio": {"100 B": {"driftline": [1.0, 2.0], "PubSub": [0.5]}, "1 KiB": {"driftline": [4.0]}}
+}
+BARS = {"asyncio": {"driftline": [5.0, 6.0], "queues": [2.0]}, "uvloop": {"driftline": [7.0]}}
+
+
+@pytest.mark.parametrize(
+    ("plot", "words"),
+    [
+        (
+            drawing.lines("Rates & more", LINES, "readers", "a second"),
+            [
+                "Rates & more",
+                "asyncio",
+                "trio",
+                "driftline",
+                "queues",
+                "readers",
+                "a second",
+                "100",
+            ],
+        ),
+        (
+            drawing.ratios("Rates & more", RATIOS),
+            ["Rates & more", "asyncio", "driftline", "PubSub", "100 B", "1 KiB", "0.5x", "4x"],
+        ),
+        (
+            drawing.bars("Rates & more", BARS, "a second"),
+            ["Rates & more", "asyncio", "uvloop", "driftline", "queues", "a second"],
+        ),
+    ],
+    ids=["lines", "ratios", "bars"],
+)
+def test_a_plot_has_its_words_and_colours_for_light_and_dark(plot: str, words: list[str]) -> None:
+    root = ElementTree.fromstring(plot)
+
+    texts = [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert [word for word in words if word not in texts] == []
+    assert root.findtext("{http://www.w3.org/2000/svg}title") == "Rates & more"
+    style = root.findtext("{http://www.w3.org/2000/svg}style") or ""
+    light, _, dark = style.partition("@media(prefers-color-scheme:dark)")
+    used = set(re.findall(r"var\((--c\d+)\)", plot))
+    for colours in (light, dark):
+        assert used <= set(re.findall(r"(--c\d+):#", colours))
+    assert re.findall(r"#[0-9a-f]{6}", plot.replace(style, "")) == []
+
+
+def test_plots_are_drawn_again_from_what_was_kept(tmp_path: Path) -> None:
+    kept = tmp_path / "kept.json"
+    command = [sys.executable, "-m", "benchmarks"]
+    measure = ["memory", "--quick", "--json", str(kept), "--plots", str(tmp_path / "first")]
+    subprocess.run([*command, *measure], cwd=ROOT, check=True, capture_output=True, timeout=120)
+
+    draw = ["--drawn-from", str(kept), "--plots", str(tmp_path / "again")]
+    subprocess.run([*command, *draw], cwd=ROOT, check=True, capture_output=True, timeout=120)
+
+    [plot] = (tmp_path / "first").iterdir()
+    assert plot.name == "memory.svg"
+    assert (tmp_path / "again" / "memory.svg").read_bytes() == plot.read_bytes()
