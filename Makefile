@@ -5,7 +5,7 @@
 #   make test         the tests, on the preferred Python
 #   make check        everything that a machine can check: style, types, layers, every Python
 #   make docs         the documentation, as a site in build/docs
-#   make bench        the measurements of the README
+#   make bench        the measurements of the README, in less than half an hour
 #   make clean        removes the environments and what tools left behind
 #
 # Proof that takes longer:
@@ -27,7 +27,7 @@ SECONDS ?= 60
 SEED ?= 1
 TIMES ?= 1
 
-.PHONY: demo demo-broadcast test check lint types layers types-and-tests docs bench clean
+.PHONY: demo demo-broadcast test check lint types layers types-and-tests docs bench measured clean
 .PHONY: schedules reentry soak planted mutation fuzz coverage covered conformance model
 
 demo: .venv/ready
@@ -65,6 +65,10 @@ docs: .venv/ready
 # In less than half an hour. Keeps tables and samples in build/benchmarks.json, plots beside it.
 bench: .venv/ready
 	$(PYTHON) -m benchmarks --json build/benchmarks.json --plots build
+
+# Writes what `make bench` has kept into the documentation.
+measured: .venv/ready
+	$(PYTHON) -m benchmarks --kept build/benchmarks.json --document docs
 
 # They run in two processes. In `check` this is on the first Python only.
 schedules: .venv/ready

@@ -9,10 +9,11 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import ModuleType
+from typing import Any
 
 from . import (
     bus_cost,
@@ -28,40 +29,49 @@ from . import (
     thread_latency,
     ws,
 )
-from .measure import ROOT, Table, Track, surroundings
+from .document import document
+from .measure import ROOT, Table, surroundings
 from .progress import Estimate, progress
 
-
-class Benchmark(NamedTuple):
-    """What answers one question."""
-
-    tables: Callable[[Track, bool], list[Table]]
-    """Measures, showing its steps, either in full or quickly."""
-    seconds: float
-    """About what it takes in full, where this was written."""
-    plot: Callable[[Sequence[Table]], str] | None = None
-    """Draws its tables."""
-
-
-BENCHMARKS = {
-    "deliveries": Benchmark(deliveries.tables, 145, deliveries.plot),
-    "publish_cost": Benchmark(publish_cost.tables, 90, publish_cost.plot),
-    "bus_cost": Benchmark(bus_cost.tables, 75),
-    "bus_memory": Benchmark(bus_memory.tables, 75),
-    "memory": Benchmark(memory.tables, 80, memory.plot),
-    "thread_latency": Benchmark(thread_latency.tables, 22),
-    "drain": Benchmark(drain.tables, 60),
-    "limit_cost": Benchmark(limit_cost.tables, 65),
-    "stalled": Benchmark(stalled.tables, 80),
-    "letting_go": Benchmark(letting_go.tables, 60),
-    "ws": Benchmark(ws.tables, 300, ws.plot),
-    "hub": Benchmark(hub.tables, 120),
+BENCHMARKS: dict[str, ModuleType] = {
+    "deliveries": deliveries,
+    "publish_cost": publish_cost,
+    "bus_cost": bus_cost,
+    "bus_memory": bus_memory,
+    "memory": memory,
+    "thread_latency": thread_latency,
+    "drain": drain,
+    "limit_cost": limit_cost,
+    "stalled": stalled,
+    "letting_go": letting_go,
+    "ws": ws,
+    "hub": hub,
 }
+"""Each answers one question, with `tables`; some also draw them, with `plot`."""
+
+SECONDS = {
+    "deliveries": 145,
+    "publish_cost": 90,
+    "bus_cost": 75,
+    "bus_memory": 75,
+    "memory": 80,
+    "thread_latency": 22,
+    "drain": 60,
+    "limit_cost": 40,
+    "stalled": 55,
+    "letting_go": 60,
+    "ws": 300,
+    "hub": 120,
+}
+"""About what each takes in full, to tell how long a run will still take."""
+
+PLOTS = "images/measured"
+"""Where the plots of a page are."""
 
 
 def run_here(names: Sequence[str], quick: bool) -> dict[str, Any]:
     """Run the benchmarks in this interpreter, print their tables and return all as JSON has it."""
-    estimate = Estimate({name: 0.0 if quick else BENCHMARKS[name].seconds for name in names})
+    estimate = Estimate({name: 0 if quick else SECONDS[name] for name in names})
     done: dict[str, Any] = {}
     with progress(estimate) as track:
         for name in names:
@@ -94,7 +104,7 @@ def draw(run: Mapping[str, Any], folder: Path) -> None:
     """Draw what was measured, each benchmark in a file of its name."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, done in run["benchmarks"].items():
-        plot = BENCHMARKS[name].plot
+        plot = getattr(BENCHMARKS[name], "plot", None)
         if plot is not None:
             drawing = plot([Table(**table) for table in done["tables"]])
             (folder / f"{name}.svg").write_text(drawing, encoding="utf-8")
@@ -120,10 +130,16 @@ def parsed() -> argparse.Namespace:
         "--plots", type=Path, metavar="FOLDER", help="draw those that have a plot as SVG there"
     )
     parser.add_argument(
-        "--drawn-from",
+        "--document",
+        type=Path,
+        metavar="FOLDER",
+        help="write a page of all tables and plots there, measured.md",
+    )
+    parser.add_argument(
+        "--kept",
         type=Path,
         metavar="FILE",
-        help="measure nothing, and draw what --json has kept there",
+        help="measure nothing, but draw or document what --json has kept there",
     )
     parser.add_argument(
         "--pythons",
@@ -135,28 +151,31 @@ def parsed() -> argparse.Namespace:
     for name in options.names:
         if name not in BENCHMARKS:
             parser.error(f"no benchmark is called {name!r}; there are {', '.join(BENCHMARKS)}")
-    if options.drawn_from and not options.plots:
-        parser.error("--drawn-from needs --plots FOLDER, where the plots are to be")
+    if options.kept and not (options.plots or options.document):
+        parser.error("--kept needs --plots FOLDER, --document FOLDER or both: what to make of it")
     return options
 
 
 def main() -> int:
     """Read the command line and run what it asks for."""
     options = parsed()
-    if options.drawn_from:
-        draw(json.loads(options.drawn_from.read_text(encoding="utf-8"))[0], options.plots)
-        return 0
     names = options.names or list(BENCHMARKS)
-    pythons = [] if options.pythons is None else options.pythons or other_pythons()
-
-    runs = [json.loads(json.dumps(run_here(names, options.quick)))]
-    if options.plots:
-        draw(runs[0], options.plots)
-    for python in pythons:
-        runs += run_in(python, names, options.quick)
+    if options.kept:
+        runs = json.loads(options.kept.read_text(encoding="utf-8"))
+    else:
+        runs = [json.loads(json.dumps(run_here(names, options.quick)))]
+        pythons = [] if options.pythons is None else options.pythons or other_pythons()
+        for python in pythons:
+            runs += run_in(python, names, options.quick)
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(runs, indent=1), encoding="utf-8")
+    if options.plots:
+        draw(runs[0], options.plots)
+    if options.document:
+        draw(runs[0], options.document / PLOTS)
+        page = document(runs[0], BENCHMARKS, PLOTS)
+        (options.document / "measured.md").write_text(page, encoding="utf-8")
     return 0
 
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
 ROOT = Path(__file__).parent.parent
@@ -159,7 +159,7 @@ def system_memory() -> int:
         return 0
 
 
-def surroundings() -> dict[str, object]:
+def surroundings() -> dict[str, Any]:
     """Return where and with what the measurement was made."""
     return {
         "cores": os.cpu_count(),
@@ -181,10 +181,18 @@ def python() -> str:
 
 
 def machine() -> str:
-    """Say where and with what the measurement was made, in a line."""
-    around = surroundings()
-    libraries = ", ".join(map(installed, ("driftline", "anyio", "trio", "uvloop")))
+    """Say where and with what the measurement is made, in a line."""
+    return line(surroundings())
+
+
+def line(around: Mapping[str, Any]) -> str:
+    """Write what `surroundings` returned, with the versions that matter most."""
+    libraries = [
+        library
+        for library in around["libraries"]
+        if library.split()[0] in {"driftline", "anyio", "trio", "uvloop", "websockets"}
+    ]
     return (
         f"{around['cores']} cores ({around['processor']}), {around['system']}, "
-        f"{around['python']}, {libraries}, {around['commit']}"
+        f"{around['python']}, {', '.join(libraries)}, {around['commit']}"
     )

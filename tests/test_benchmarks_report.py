@@ -1,5 +1,7 @@
 """What benchmarks say while they run, and what they draw of what they have kept."""
 
+import json
+import os
 import re
 import subprocess
 import sys
@@ -7,6 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+import trio
 from benchmarks import drawing, progress
 
 pytestmark = pytest.mark.once
@@ -110,15 +113,27 @@ def test_a_plot_has_its_words_and_colours_for_light_and_dark(plot: str, words: l
     assert re.findall(r"#[0-9a-f]{6}", plot.replace(style, "")) == []
 
 
-def test_plots_are_drawn_again_from_what_was_kept(tmp_path: Path) -> None:
-    kept = tmp_path / "kept.json"
-    command = [sys.executable, "-m", "benchmarks"]
-    measure = ["memory", "--quick", "--json", str(kept), "--plots", str(tmp_path / "first")]
-    subprocess.run([*command, *measure], cwd=ROOT, check=True, capture_output=True, timeout=120)
+def benchmarks(*arguments: str) -> None:
+    command = [sys.executable, "-m", "benchmarks", *arguments]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
 
-    draw = ["--drawn-from", str(kept), "--plots", str(tmp_path / "again")]
-    subprocess.run([*command, *draw], cwd=ROOT, check=True, capture_output=True, timeout=120)
+
+def test_what_was_kept_is_drawn_again_and_documented(tmp_path: Path) -> None:
+    kept = str(tmp_path / "kept.json")
+    benchmarks("memory", "--quick", "--json", kept, "--plots", str(tmp_path / "first"))
+    [run] = json.loads(Path(kept).read_text(encoding="utf-8"))
+    assert run["machine"]["cores"] == os.cpu_count()
+    assert f"trio {trio.__version__}" in run["machine"]["libraries"]
+
+    benchmarks("--kept", kept, "--document", str(tmp_path))
 
     [plot] = (tmp_path / "first").iterdir()
     assert plot.name == "memory.svg"
-    assert (tmp_path / "again" / "memory.svg").read_bytes() == plot.read_bytes()
+    assert (tmp_path / "images" / "measured" / "memory.svg").read_bytes() == plot.read_bytes()
+    page = (tmp_path / "measured.md").read_text(encoding="utf-8")
+    question = "How much memory does a pending message take, beside its payload?"
+    assert f"## {question}\n\n`python -m benchmarks memory`\n" in page
+    assert f"![{question}](images/measured/memory.svg)" in page
+    [table] = run["benchmarks"]["memory"]["tables"]
+    for row in table["rows"]:
+        assert f"| {' | '.join(row)} |\n" in page
