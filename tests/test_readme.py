@@ -41,7 +41,7 @@ PAGES = {
     "how-to/replace-broadcaster": 1,
     "how-to/replace-queues": 2,
     "how-to/replace-websockets-broadcast": 2,
-    "how-to/resume-a-stream": 2,
+    "how-to/resume-a-stream": 3,
     "how-to/reverse-proxy": 1,
     "how-to/several-loops": 1,
     "how-to/shut-down": 1,

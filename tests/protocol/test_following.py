@@ -5,16 +5,25 @@ from driftline.protocol import (
     Delivered,
     Ended,
     Following,
+    Frame,
     Missed,
     Pong,
     Refused,
     Resume,
     Subscribe,
     Subscribed,
+    parse_request,
+    write_request,
 )
 
 REQUEST = Subscribe(patterns=("b", "a.>", "b"), keep=60, id="mine")
 TO = "a.> b"
+
+
+def parse_begin(stored: Frame) -> Subscribe | Resume:
+    request = parse_request(stored)
+    assert isinstance(request, Subscribe | Resume)
+    return request
 
 
 def message(to: str = TO) -> Delivered:
@@ -77,6 +86,25 @@ def test_who_is_refused_begins_anew() -> None:
     mine.see(Subscribed(to=TO, resume="another"))
     assert mine.count == 0
     assert mine.begin() == Resume(resume="another", count=0, id="mine")
+
+
+def test_another_process_goes_on_where_an_earlier_one_was() -> None:
+    mine = following()
+    mine.see(Missed(to=TO, count=150))
+    stored = write_request(mine.begin())
+    again = Following(REQUEST, since=parse_begin(stored))
+    assert again.begin() == mine.begin() == Resume(resume="key", count=150, id="mine")
+    assert again.see(Subscribed(to=TO, resume="key", id="mine")) == []
+    assert [again.see(message()) for _ in range(100)][-1] == [Acknowledge(to=TO, count=250)]
+    assert again.missed == 0
+    assert again.restart() is again.begin() is REQUEST
+
+
+def test_who_goes_on_and_had_nothing_before_begins() -> None:
+    stored = write_request(Following(REQUEST).begin())
+    again = Following(REQUEST, since=parse_begin(stored))
+    assert again.begin() is REQUEST
+    assert again.count == 0
 
 
 def test_without_keep_each_connection_begins_anew_and_nothing_is_acknowledged() -> None:

@@ -24,8 +24,8 @@ async def forward(source: Subscription[Any], to: Bus | Topic[Any]) -> int:
     Cancellation: what was received was published, too; a checkpoint at least once in 128 messages.
 
     Raises:
-        anyio.ClosedResourceError: `to` was closed; the message that it refused is lost. What
-            reading the subscription raises is passed on.
+        anyio.ClosedResourceError: `to` was closed; the message that it refused is lost.
+        Lagged, SlowConsumer: as for `Subscription.receive`, and so are its errors of anyio.
     """
     count = 0
     with source:

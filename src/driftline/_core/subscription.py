@@ -82,6 +82,8 @@ class Subscription(Tolerant[T], ObjectReceiveStream[T]):
         wait, and at least once in 128 messages. Cost: constant.
 
         Raises:
+            Lagged: messages were missed, and `on_lag` is "raise"; it can be read on.
+            SlowConsumer: messages were missed, and `on_lag` is "close"; it was closed.
             anyio.EndOfStream: the topic was closed, and everything was read.
             anyio.BrokenResourceError: the topic was closed with an error, which is the cause,
                 and everything was read.
@@ -156,7 +158,7 @@ class Subscription(Tolerant[T], ObjectReceiveStream[T]):
 
         Raises:
             anyio.WouldBlock: there is none yet.
-            anyio.EndOfStream: as for `receive`, and so are its other errors of anyio.
+            Lagged, SlowConsumer: as for `receive`, and so are its errors of anyio.
         """
         while True:
             self._refuse_if_busy()
@@ -177,7 +179,7 @@ class Subscription(Tolerant[T], ObjectReceiveStream[T]):
             TimeoutError: there was no message in time; nothing was consumed.
             RuntimeError: it would have to wait in a thread that runs an event loop, where the
                 loop could not go on. Use `await receive()` there.
-            anyio.EndOfStream: as for `receive`, and so are its other errors of anyio.
+            Lagged, SlowConsumer: as for `receive`, and so are its errors of anyio.
         """
         return self._take_blocking(timeout, lambda: self._take()[0])
 

@@ -29,7 +29,11 @@ _ALWAYS: Final = 0  # a mask: every time
 
 
 class View(Generic[V]):
-    """A way to read a subscription, for `async for` in a task or `for` in a thread."""
+    """A way to read a subscription, for `async for` in a task or `for` in a thread.
+
+    A topic closed without error ends the iteration. Otherwise it raises what
+    `Subscription.receive` does: `Lagged` and `SlowConsumer`, too.
+    """
 
     __slots__ = ("_every", "_subscription", "_take")
 

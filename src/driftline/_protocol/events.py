@@ -16,6 +16,7 @@ class Delivered:
     to: str
     """The subscription."""
     topic: str
+    """The name of its topic."""
     seq: int
     """Its number on its topic."""
     at: float
@@ -29,7 +30,9 @@ class Missed:
     """So many messages are lost, which would have been here."""
 
     to: str
+    """The subscription."""
     count: int
+    """How many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +40,7 @@ class Ended:
     """The topic was closed, and with it this subscription."""
 
     to: str
+    """The subscription."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,17 +48,23 @@ class Subscribed:
     """A subscription begins, or goes on."""
 
     to: str
+    """The subscription: its patterns in order, with a space between them."""
     position: str | None = None
+    """Where it begins, for a single name."""
     resume: str | None = None
+    """The text with which `Resume` goes on, if `keep` was asked for."""
     id: Id | None = None
+    """That of the request, as in all answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unsubscribed:
-    """A subscription is over, as was asked."""
+    """A subscription is over: as was asked, or because the hub has ended it."""
 
     to: str
+    """The subscription."""
     id: Id | None = None
+    """That of the request; None if nobody here has asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +72,7 @@ class Published:
     """A message was published."""
 
     id: Id | None = None
+    """That of the request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +80,7 @@ class Authenticated:
     """The token is good."""
 
     id: Id | None = None
+    """That of the request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +88,7 @@ class Pong:
     """The answer to a ping."""
 
     id: Id | None = None
+    """That of the request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,10 +96,13 @@ class Refused:
     """A request was not done."""
 
     code: Code
+    """What kind of error it is, such as "not-allowed"."""
     reason: str
+    """What is wrong, for people."""
     missed: int | None = None
     """How many messages are lost, with "lost", if that is known."""
     id: Id | None = None
+    """That of the request."""
 
 
 Event = (

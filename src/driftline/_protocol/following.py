@@ -31,11 +31,15 @@ class Following:
     Args:
         request: what to subscribe to. With `keep`, nothing is lost and nothing comes twice, if the
             next connection comes in time.
+        since: what `begin` returned of an earlier one for the same request, to go on where that
+            was, in another process too: `write_request` makes text of it, and `parse_request` reads
+            that. Keep it before you say what `see` returns: the hub forgets what is acknowledged.
     """
 
-    def __init__(self, request: Subscribe) -> None:
+    def __init__(self, request: Subscribe, *, since: Subscribe | Resume | None = None) -> None:
+        resume = since if isinstance(since, Resume) else None
         self.request = request
-        self.count: int = 0
+        self.count: int = 0 if resume is None else resume.count
         """Messages had so far, missed ones included."""
         self.missed: int = 0
         """Messages that are known to be lost."""
@@ -43,8 +47,8 @@ class Following:
         """Whether the topic was closed, and everything was had before."""
         self.to: str = request.to
         """What the hub calls this subscription."""
-        self._resume: str | None = None
-        self._acknowledged = 0
+        self._resume = None if resume is None else resume.resume
+        self._acknowledged = self.count
 
     def begin(self) -> Subscribe | Resume:
         """Return what to ask for on a new connection."""

@@ -20,15 +20,25 @@ class Subscribe:
     """Ask for the messages of names and patterns."""
 
     patterns: tuple[str, ...]
+    """One or more; a name is one, too."""
     name: str | None = None
+    """What the inspector calls this reader; None is its address."""
     replay: int | None = None
+    """How many messages from before to begin with."""
     since: str | None = None
+    """The position after which to go on; for a single name."""
     keep: float | None = None
+    """Seconds for which the place is kept when the connection is lost."""
     max_lag: int | None = None
+    """How many messages it may be behind; None is as the hub says, likewise the next two."""
     max_lag_seconds: float | None = None
+    """How old the next message may be."""
     max_lag_bytes: int | None = None
+    """How many bytes it may be behind."""
     on_lag: OnLag | None = None
+    """What happens then: "skip", which None is, "latest" or "close"."""
     id: Id | None = None
+    """Comes back in the answer, as that of all requests."""
 
     @property
     def to(self) -> str:
@@ -46,8 +56,11 @@ class Resume:
     """Go on where a lost connection was, after so many messages."""
 
     resume: str
+    """What `Subscribed` gave."""
     count: int
+    """How many messages have been had since the subscription began, missed ones included."""
     id: Id | None = None
+    """Comes back in the answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +68,11 @@ class Acknowledge:
     """Say how many messages of a subscription have been had."""
 
     to: str
+    """The subscription, as `Subscribed` names it."""
     count: int
+    """How many, counted as for `Resume`."""
     id: Id | None = None
+    """Comes back in the answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,16 +80,21 @@ class Unsubscribe:
     """Ask for no more messages of a subscription."""
 
     to: str
+    """The subscription, as `Subscribed` names it."""
     id: Id | None = None
+    """Comes back in the answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publish:
-    """Publish a value: any JSON, or bytes."""
+    """Publish a value."""
 
     topic: str
+    """The name of the topic."""
     value: Any
+    """Any JSON, or bytes."""
     id: Id | None = None
+    """Comes back in the answer; without one, only an error is answered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +102,9 @@ class Authenticate:
     """Say who one is."""
 
     token: str
+    """As the hub knows it."""
     id: Id | None = None
+    """Comes back in the answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +112,7 @@ class Ping:
     """Ask for an answer."""
 
     id: Id | None = None
+    """Comes back in the answer."""
 
 
 Request = Subscribe | Resume | Acknowledge | Unsubscribe | Publish | Authenticate | Ping
