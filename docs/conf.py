@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from importlib import import_module
 from os.path import relpath
 from pathlib import Path
 from pkgutil import walk_packages
@@ -52,6 +53,19 @@ HOMES = {
 """Where that is written which users import from a module, and which says that it is from there."""
 
 
+SNAPSHOTS = {
+    "driftline.BusRates",
+    "driftline.BusStatistics",
+    "driftline.LagEvent",
+    "driftline.Message",
+    "driftline.SubscriptionStatistics",
+    "driftline.TopicStatistics",
+    "driftline.websockets.ClientStatistics",
+    "driftline.websockets.FanOutStatistics",
+}
+"""What users get and never make; each field is described, so arguments would say it twice."""
+
+
 def find_words_about_attributes() -> None:
     """Have them found, and the order of what is in a class, where users import it from."""
     private = [module.name for module in walk_packages(driftline.__path__, "driftline.")]
@@ -64,6 +78,8 @@ def find_words_about_attributes() -> None:
                 written.analyze()
                 found.attr_docs |= written.attr_docs
                 found.tagorder |= written.tagorder
+                for word, meaning in vars(import_module(name)).items():  # for annotations
+                    vars(import_module(public)).setdefault(word, meaning)
 
 
 def without_what_is_not_for_users(
@@ -71,7 +87,8 @@ def without_what_is_not_for_users(
 ) -> tuple[str, str] | None:
     """Show no arguments of a class that users get from a method, and never make themselves."""
     made = inspect.getdoc(item.__init__) if kind == "class" else None
-    return ("", returned) if made and made.startswith("Not for users") else None
+    is_given = name in SNAPSHOTS or (made and made.startswith("Not for users"))
+    return ("", returned) if is_given else None
 
 
 class LinksToOutside(SphinxTransform):

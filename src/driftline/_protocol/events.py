@@ -48,7 +48,7 @@ class Subscribed:
     """A subscription begins, or goes on."""
 
     to: str
-    """The subscription: its patterns in order, with a space between them."""
+    """The subscription, its patterns in order, with a space between them."""
     position: str | None = None
     """Where it begins, for a single name."""
     resume: str | None = None

@@ -36,7 +36,7 @@ class Subscribe:
     max_lag_bytes: int | None = None
     """How many bytes it may be behind."""
     on_lag: OnLag | None = None
-    """What happens then: "skip", which None is, "latest" or "close"."""
+    """What happens then, as in `OnLag`; None is "skip"."""
     id: Id | None = None
     """Comes back in the answer, as that of all requests."""
 
