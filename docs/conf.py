@@ -24,7 +24,7 @@ html_title = "driftline"
 html_theme = "furo"
 html_copy_source = False
 html_static_path = ["static"]
-html_css_files = ["tables.css"]
+html_css_files = ["pages.css"]
 html_show_copyright = False
 
 default_role = "py:obj"  # a name between backticks in a docstring is a link, if it is public
