@@ -31,7 +31,7 @@ def test_the_thirty_lines_print_what_is_printed_beside_them() -> None:
 PAGES = {
     "slow-readers": 6,
     "bus": 4,
-    "websockets": 4,
+    "websockets": 5,
     "explanation/freed-when-read": 1,
     "explanation/limits-without-a-registry": 2,
     "explanation/linked-list-of-futures": 8,
@@ -44,7 +44,6 @@ PAGES = {
     "how-to/resume-a-stream": 3,
     "how-to/reverse-proxy": 1,
     "how-to/several-loops": 1,
-    "how-to/shut-down": 1,
     "how-to/test-your-code": 1,
     "how-to/threads-and-signals": 1,
     "how-to/watch-lag": 1,
@@ -52,8 +51,9 @@ PAGES = {
 }
 """How many programs there are on each page that has some."""
 
-PAGES_WITH_SERVERS = {"tutorial/chat": 3, "tutorial/dashboard": 2}
-"""Those whose programs do not end by themselves: `tests/tutorial` runs them."""
+PAGES_WITH_SERVERS = {"how-to/shut-down": 3, "tutorial/chat": 3, "tutorial/dashboard": 2}
+"""Those with programs that do not end by themselves: `tests/test_shutting_down.py` and
+`tests/tutorial` run them."""
 
 
 def programs_of(page: Path) -> list[tuple[str, str]]:
