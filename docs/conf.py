@@ -41,7 +41,7 @@ nitpick_ignore_regex = [
     ("py:obj", "(?s).*"),  # otherwise it is code
     ("py:class|py:exc", r"(anyio|collections|websockets)\..*"),
     ("py:class", r"(.*\.)?[TVK]"),
-    ("py:class", r"LagState|.*\.(TopicSettings|Place)"),  # which are described in words
+    ("py:class", r".*\.(TopicSettings|Place)"),  # which are described in words
 ]
 
 HOMES = {
