@@ -2,14 +2,14 @@
 
 A contender is made inside a running loop. `read` is the body of one reader task; what the reader
 does with a value is the same function for all, mostly `list.append`. `publish` hands one value to
-every reader. Buffers are unbounded everywhere, so that nobody is slowed down by a limit and nobody
-loses anything.
+every reader. Buffers are unbounded unless a capacity is asked for, so that nobody is slowed down by
+a limit and nobody loses anything.
 """
 
 import asyncio
 import math
 import queue
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -35,6 +35,13 @@ class Contender(Protocol[ContraT]):
         """Call `receive` with each value, until cancelled."""
 
 
+class Listenable(Contender[ContraT], Protocol[ContraT]):
+    """A contender whose readers can also do something in between that waits."""
+
+    def listen(self) -> AsyncGenerator[Any, None]:
+        """Return what one reader takes values from, one at a time, until cancelled."""
+
+
 class Stallable(Contender[ContraT], Protocol[ContraT]):
     """A contender whose readers can also fall behind without a task, to weigh what they hold."""
 
@@ -58,6 +65,10 @@ class Driftline(Generic[T]):
     async def read(self, receive: Callable[[T], None]) -> None:
         async for value in self.topic.subscribe():
             receive(value)
+
+    async def listen(self) -> AsyncGenerator[T, None]:
+        async for value in self.topic.subscribe():
+            yield value
 
     def read_blocking(self, receive: Callable[[T], None], messages: int) -> None:
         for value in islice(self.topic.subscribe(), messages):
@@ -89,11 +100,12 @@ class DriftlineBatches(Driftline[T]):
 class AsyncioQueues(Generic[T]):
     """One `asyncio.Queue` per client: the "Per-client queues" of the websockets documentation."""
 
-    def __init__(self) -> None:
+    def __init__(self, capacity: int = 0) -> None:
+        self.capacity = capacity
         self.clients: list[asyncio.Queue[T]] = []
 
     def stall(self) -> asyncio.Queue[T]:
-        client: asyncio.Queue[T] = asyncio.Queue()
+        client: asyncio.Queue[T] = asyncio.Queue(self.capacity)
         self.clients.append(client)
         return client
 
@@ -105,6 +117,11 @@ class AsyncioQueues(Generic[T]):
         client = self.stall()
         while True:
             receive(await client.get())
+
+    async def listen(self) -> AsyncGenerator[T, None]:
+        client = self.stall()
+        while True:
+            yield await client.get()
 
     def pending(self, reader: asyncio.Queue[T]) -> Iterator[T]:
         while not reader.empty():
@@ -129,7 +146,8 @@ class AsyncioQueuesFromThread(AsyncioQueues[T]):
 class AnyioStreams(Generic[T]):
     """One anyio memory object stream per client."""
 
-    def __init__(self) -> None:
+    def __init__(self, capacity: float = math.inf) -> None:
+        self.capacity = capacity
         self.clients: list[MemoryObjectSendStream[T]] = []
 
     def publish(self, value: T) -> None:
@@ -137,17 +155,25 @@ class AnyioStreams(Generic[T]):
             client.send_nowait(value)
 
     async def read(self, receive: Callable[[T], None]) -> None:
-        client, stream = anyio.create_memory_object_stream[T](math.inf)
+        client, stream = anyio.create_memory_object_stream[T](self.capacity)
         self.clients.append(client)
         with client, stream:
             async for value in stream:
                 receive(value)
 
+    async def listen(self) -> AsyncGenerator[T, None]:
+        client, stream = anyio.create_memory_object_stream[T](self.capacity)
+        self.clients.append(client)
+        with client, stream:
+            async for value in stream:
+                yield value
+
 
 class TrioChannels(Generic[T]):
     """One trio memory channel per client."""
 
-    def __init__(self) -> None:
+    def __init__(self, capacity: float = math.inf) -> None:
+        self.capacity = capacity
         self.clients: list[trio.MemorySendChannel[T]] = []
 
     def publish(self, value: T) -> None:
@@ -155,11 +181,18 @@ class TrioChannels(Generic[T]):
             client.send_nowait(value)
 
     async def read(self, receive: Callable[[T], None]) -> None:
-        client, channel = trio.open_memory_channel[T](math.inf)
+        client, channel = trio.open_memory_channel[T](self.capacity)
         self.clients.append(client)
         with client, channel:
             async for value in channel:
                 receive(value)
+
+    async def listen(self) -> AsyncGenerator[T, None]:
+        client, channel = trio.open_memory_channel[T](self.capacity)
+        self.clients.append(client)
+        with client, channel:
+            async for value in channel:
+                yield value
 
 
 class TrioChannelsFromThread(TrioChannels[T]):
@@ -189,13 +222,13 @@ class DocumentedList(Generic[T]):
         waiter, self.waiter = self.waiter, asyncio.Future()
         waiter.set_result((value, self.waiter))
 
-    async def subscribe(self) -> AsyncIterator[T]:
+    async def subscribe(self) -> AsyncGenerator[T, None]:
         waiter = self.waiter
         while True:
             value, waiter = await waiter
             yield value
 
-    __aiter__ = subscribe
+    __aiter__ = listen = subscribe
 
     async def read(self, receive: Callable[[T], None]) -> None:
         async for value in self:

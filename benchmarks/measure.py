@@ -10,7 +10,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -19,6 +19,7 @@ from statistics import median
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
 ROOT = Path(__file__).parent.parent
 LIBRARIES = [
     "driftline",
@@ -51,13 +52,13 @@ class Track(Protocol):
     def __call__(self, steps: Sequence[T], description: str, /) -> Iterable[T]: ...
 
 
-def interleave(contenders: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, list[T]]:
+def interleave(contenders: Mapping[K, Callable[[], T]], rounds: int) -> dict[K, list[T]]:
     """Run every contender once per round and return the results of each, round by round.
 
     Every second round goes backwards, so that nobody always runs behind the same neighbour. The
     garbage collector stays on, and starts each turn with nothing left over from the one before.
     """
-    results: dict[str, list[T]] = {name: [] for name in contenders}
+    results: dict[K, list[T]] = {name: [] for name in contenders}
     for number in range(rounds):
         for name in list(contenders)[:: -1 if number % 2 else 1]:
             gc.collect()
