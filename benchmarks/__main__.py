@@ -19,15 +19,19 @@ from . import (
     bus_cost,
     bus_memory,
     deliveries,
+    disruptor,
     drain,
     hub,
+    latency,
     letting_go,
     limit_cost,
     memory,
     publish_cost,
     stalled,
     thread_latency,
+    tokio,
     ws,
+    zio,
 )
 from .document import document
 from .measure import ROOT, Table, surroundings
@@ -46,6 +50,10 @@ BENCHMARKS: dict[str, ModuleType] = {
     "letting_go": letting_go,
     "ws": ws,
     "hub": hub,
+    "latency": latency,
+    "tokio": tokio,
+    "zio": zio,
+    "disruptor": disruptor,
 }
 """Each answers one question, with `tables`; some also draw them, with `plot`."""
 

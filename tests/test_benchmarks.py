@@ -3,11 +3,18 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from benchmarks import hub
+from benchmarks import audience, disruptor, hub, latency, tokio, zio
+from benchmarks.audience import Miscount
+from benchmarks.contenders import AsyncioQueues
+from benchmarks.loops import ASYNCIO
 
 pytestmark = pytest.mark.once
 
@@ -114,6 +121,46 @@ def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
                 "        |         | driftline relay, without serve_options()",
                 "        |         | driftline relay",
                 "        |         | floor: transport.write()",
+            ],
+        ),
+        (
+            "latency",
+            "Milliseconds from when a message was due until 20 readers have it",
+            [
+                "asyncio | asyncio.Queue per client",
+                "trio    | trio memory channel per client",
+                "        | driftline",
+            ],
+        ),
+        (
+            "tokio",
+            "Microseconds to publish 256 values and drain all receivers without waiting",
+            [
+                "asyncio.Queue per client",
+                "driftline",
+                "driftline, batches",
+                "floor: collections.deque per client",
+            ],
+        ),
+        (
+            "zio",
+            "Deliveries a second to 16 subscribers, in three shapes: asyncio",
+            [
+                "back pressure | asyncio.Queue per client",
+                "parallel      | asyncio.Queue per client",
+                "              | documented list of futures",
+                "              | driftline",
+                "              | floor: one task switch each",
+            ],
+        ),
+        (
+            "disruptor",
+            "Microseconds from when a message was due, over three hops, at 1,000 a second",
+            [
+                "queue.Queue per consumer       | A",
+                "queue.SimpleQueue per consumer | A",
+                "culsans.Queue per consumer     | A",
+                "driftline                      | A",
             ],
         ),
     ],
@@ -223,6 +270,126 @@ def test_a_hub_cuts_off_who_never_reads_and_the_others_get_all() -> None:
     assert max(found.cut) < 5 or published < hub.MEBIBYTE
     assert len(found.late) >= 5 * hub.QUICK.rate * hub.QUICK.seconds
     assert found.grown < 64 * hub.MEBIBYTE
+
+
+Others = Callable[[Any], list[Any]]
+Found = AbstractContextManager[object]
+
+
+class Fault:
+    """Turns one value in a stream of them into others."""
+
+    def __init__(self, others: Others) -> None:
+        self.others = others
+        self.seen = 0
+
+    def __call__(self, value: Any) -> list[Any]:
+        self.seen += 1
+        return self.others(value) if self.seen == 2 else [value]
+
+
+miscount = pytest.RaisesGroup(Miscount, allow_unwrapped=True, flatten_subgroups=True)
+with_faults = pytest.mark.parametrize(
+    ("others", "found"),
+    [
+        pytest.param(lambda value: [value], nullcontext(), id="none"),
+        pytest.param(lambda value: [], miscount, id="lost"),
+        pytest.param(lambda value: [value, value], miscount, id="twice"),
+        pytest.param(lambda value: [value + 1], miscount, id="another"),
+    ],
+)
+
+
+@with_faults
+def test_a_wrong_drain_is_caught(others: Others, found: Found) -> None:
+    def make(receivers: int) -> tokio.Channel:
+        publish, [drain, *drains] = tokio.one_by_one(receivers)
+        fault = Fault(others)
+        return tokio.Channel(
+            publish, [lambda: [value for taken in drain() for value in fault(taken)], *drains]
+        )
+
+    with found:
+        ASYNCIO.run(tokio.turn, make, tokio.Size(3, 2))
+
+
+@with_faults
+def test_a_wrong_send_is_caught(
+    others: Others, found: Found, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Faulty(zio.Queues):
+        def __init__(self) -> None:
+            super().__init__(2)
+            self.fault = Fault(others)
+
+        async def send(self, value: int) -> None:
+            first, *clients = self.clients
+            for sent in self.fault(value):
+                await first.put(sent)
+            for client in clients:
+                await client.put(value)
+
+    monkeypatch.setattr(audience, "PATIENCE", 0.1)
+    shape = zio.Shape("back pressure", zio.with_back_pressure, 10, 2)
+    with found:
+        ASYNCIO.run(zio.turn, ASYNCIO, Faulty, shape, 3)
+
+
+class FaultyTopics(disruptor.Topics):
+    """Topics whose consumers get something else."""
+
+    def __init__(self, others: Others) -> None:
+        super().__init__()
+        self.others = others
+
+    def subscribe(self) -> Iterator[int]:
+        fault = Fault(self.others)
+        return (value for taken in super().subscribe() for value in fault(taken))
+
+
+@with_faults
+def test_a_wrong_result_of_a_thread_is_caught(others: Others, found: Found) -> None:
+    with found:
+        disruptor.multicast(partial(FaultyTopics, others), 10)
+
+
+@with_faults
+def test_a_wrong_hop_is_caught(others: Others, found: Found) -> None:
+    with found:
+        disruptor.relay(partial(FaultyTopics, others), 1000, 10)
+
+
+def test_a_thread_that_waits_for_ever_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Endless(disruptor.Topics):
+        def __init__(self) -> None:
+            super().__init__()
+            self.close = lambda error=None: None
+
+    monkeypatch.setattr(disruptor, "PATIENCE", 0.1)
+    with pytest.raises(Miscount, match="add waits for messages that do not come"):
+        disruptor.multicast(Endless, 10)
+
+
+@pytest.mark.parametrize("slow", [0, 3])
+@with_faults
+def test_a_wrong_delivery_in_time_is_caught(
+    others: Others, found: Found, slow: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Faulty(AsyncioQueues[float]):
+        fault = Fault(others)
+
+        def publish(self, value: float) -> None:
+            first, *clients = self.clients
+            for sent in self.fault(value):
+                first.put_nowait(sent)
+            for client in clients:
+                client.put_nowait(value)
+
+    monkeypatch.setattr(latency, "PATIENCE", 0.1)
+    monkeypatch.setattr(latency, "RATE", 100)
+    monkeypatch.setattr(latency, "PAUSE", 0.001)
+    with found:
+        ASYNCIO.run(latency.turn, ASYNCIO, Faulty, latency.Size(3, 5, 1), slow)
 
 
 def test_an_unknown_name_is_refused() -> None:

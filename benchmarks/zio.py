@@ -1,0 +1,248 @@
+"""How long do 1,024 subscribers take for 1,024 messages? The shapes of the benchmark of ZIO's hub.
+
+`HubBenchmarks` of ZIO has one publisher and 1,024 subscribers, who take one message at a time, in
+three shapes: with back pressure, where at most two messages wait for anybody; in parallel, where
+there is room for all and they are taken while others are published; and in sequence, where all are
+published before the first is taken. Like there, the rivals of the hub are buffers of the same
+capacity, one for each subscriber.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from itertools import product
+from time import perf_counter
+from typing import Any, NamedTuple, Protocol
+
+from .audience import Audience, audience
+from .contenders import (
+    CHANNELS,
+    DOCUMENTED,
+    DRIFTLINE,
+    QUEUES,
+    STREAMS,
+    AnyioStreams,
+    AsyncioQueues,
+    Contender,
+    DocumentedList,
+    Driftline,
+    TaskSwitches,
+    TrioChannels,
+)
+from .loops import LOOPS, TRIO, Loop
+from .measure import Table, Track, interleave, ratios, spread
+
+FLOOR = "floor: one task switch each"
+
+
+class Waiting(Contender[int], Protocol):
+    """A contender whose publisher can wait for room."""
+
+    async def send(self, value: int, /) -> None:
+        """Hand `value` to every reader, as soon as each has room for it."""
+
+
+class Topics(Driftline[int]):
+    """One topic with a limit."""
+
+    def __init__(self, capacity: int) -> None:
+        super().__init__()
+        self.topic.limit = capacity
+        self.send = self.topic.send
+
+
+class Queues(AsyncioQueues[int]):
+    """Bounded queues, filled one after the other."""
+
+    async def send(self, value: int) -> None:
+        for client in self.clients:
+            await client.put(value)
+
+
+class Streams(AnyioStreams[int]):
+    """Bounded streams, filled one after the other."""
+
+    async def send(self, value: int) -> None:
+        for client in self.clients:
+            await client.send(value)
+
+
+class Channels(TrioChannels[int]):
+    """Bounded channels, filled one after the other."""
+
+    async def send(self, value: int) -> None:
+        for client in self.clients:
+            await client.send(value)
+
+
+async def with_back_pressure(readers: Audience, contender: Waiting, messages: int) -> None:
+    for value in readers.expect(messages):
+        await contender.send(value)
+    await readers.received()
+
+
+async def in_parallel(readers: Audience, contender: Contender[int], messages: int) -> None:
+    for value in readers.expect(messages):
+        contender.publish(value)
+        await readers.checkpoint()
+    await readers.received()
+
+
+async def in_sequence(readers: Audience, contender: Contender[int], messages: int) -> None:
+    await readers.deliver(messages)
+
+
+class Shape(NamedTuple):
+    """How much is published in one turn, how, and how much has room."""
+
+    name: str
+    deliver: Callable[[Audience, Any, int], Awaitable[None]]
+    messages: int
+    capacity: int
+
+
+class Size(NamedTuple):
+    """Who reads what, how often."""
+
+    subscribers: int
+    shapes: list[Shape]
+    rounds: int
+
+
+FULL = Size(
+    1024,
+    [
+        Shape("back pressure", with_back_pressure, 32, 2),
+        Shape("parallel", in_parallel, 64, 1024),
+        Shape("sequential", in_sequence, 256, 1024),
+    ],
+    3,
+)
+QUICK = Size(
+    16,
+    [
+        Shape("back pressure", with_back_pressure, 10, 2),
+        Shape("parallel", in_parallel, 10, 10),
+        Shape("sequential", in_sequence, 10, 10),
+    ],
+    2,
+)
+
+
+def contenders_on(loop: Loop, shape: Shape) -> dict[str, Callable[[], Contender[int]]]:
+    """Return those that have this shape on `loop`; the first is what others are compared with."""
+    streams = {STREAMS: partial(Streams, shape.capacity)}
+    topics = {DRIFTLINE: partial(Topics, shape.capacity)}
+    if loop is TRIO:
+        return {CHANNELS: partial(Channels, shape.capacity), **streams, **topics}
+    unbounded = {} if shape.deliver is with_back_pressure else {DOCUMENTED: DocumentedList[int]}
+    return {QUEUES: partial(Queues, shape.capacity), **streams, **unbounded, **topics}
+
+
+async def turn(
+    loop: Loop, make: Callable[[], Contender[int]], shape: Shape, subscribers: int
+) -> float:
+    """Return the deliveries a second, from the first publish until all have everything."""
+    contender = make()
+    async with audience(loop, contender, subscribers) as readers:
+        begin = perf_counter()
+        await shape.deliver(readers, contender, shape.messages)
+        end = perf_counter()
+    return subscribers * shape.messages / (end - begin)
+
+
+async def floor(loop: Loop, shape: Shape, subscribers: int) -> float:
+    """Measure the loop itself: as many tasks take turns, each once per message."""
+    async with audience(loop, TaskSwitches(loop), subscribers) as readers:
+        begin = perf_counter()
+        await readers.deliver(shape.messages)
+        end = perf_counter()
+    return subscribers * shape.messages / (end - begin)
+
+
+def turns_of(loop: Loop, shape: Shape, subscribers: int) -> dict[str, Callable[[], float]]:
+    """Return what is measured for one shape on `loop`."""
+    turns: dict[str, Callable[[], float]] = {
+        name: partial(loop.run, turn, loop, make, shape, subscribers)
+        for name, make in contenders_on(loop, shape).items()
+    }
+    if shape.deliver is in_parallel:  # Elsewhere a wake-up may bring more than one message.
+        turns[FLOOR] = partial(loop.run, floor, loop, shape, subscribers)
+    return turns
+
+
+def rows_of(shape: Shape, results: Mapping[str, list[float]]) -> list[list[str]]:
+    """Return a row for each contender; the first is what the others are compared with."""
+    baseline = next(iter(results))
+    return [
+        [
+            shape.name if name == baseline else "",
+            name,
+            spread(rates),
+            spread(ratios(rates, results[baseline]), "x"),
+        ]
+        for name, rates in results.items()
+    ]
+
+
+def settings_on(loop: Loop, size: Size) -> list[str]:
+    """Say what each shape is, and how each contender has it."""
+    buffers = (
+        f"{CHANNELS} and {STREAMS}: `send` and `send_nowait`"
+        if loop is TRIO
+        else f"{QUEUES}: `put` and `put_nowait`; {STREAMS}: `send` and `send_nowait`"
+    )
+    return [
+        f"{size.subscribers:,} subscribers, each one task that takes one message at a time; one "
+        "publisher, a task on their loop. From the first publish until the last has everything.",
+        *(
+            f"{shape.name}: {shape.messages:,} messages, capacity {shape.capacity:,}; {meaning}."
+            for shape, meaning in zip(
+                size.shapes,
+                (
+                    "the publisher waits for room",
+                    "the publisher lets all others run after each, and there is always room",
+                    "all are published before the publisher lets anybody run",
+                ),
+                strict=True,
+            )
+        ),
+        f"{DRIFTLINE}: one topic whose `limit` is the capacity, `await topic.send()` for back "
+        "pressure and `topic.publish()` otherwise, `async for`.",
+        f"{buffers}, in a loop over a list of clients of that capacity.",
+        *(
+            []
+            if loop is TRIO
+            else [f"{DOCUMENTED}: `PubSub` of the websockets documentation; it has no limit."]
+        ),
+        f"{FLOOR}: as many tasks that only `await` the loop's shortest yield.",
+        "ZIO's benchmark has 1,024 messages in each shape, and no published figures. Here there "
+        "are fewer, for the time that the slowest contenders take; what is shown is a rate.",
+        f"Median and [lowest-highest] of {size.rounds} interleaved rounds.",
+    ]
+
+
+def tables(track: Track, quick: bool) -> list[Table]:
+    """Measure every shape on every loop."""
+    size = QUICK if quick else FULL
+    rows: dict[Loop, list[list[str]]] = {loop: [] for loop in LOOPS}
+    samples: dict[Loop, dict[str, object]] = {loop: {} for loop in LOOPS}
+    for loop, shape in track(list(product(LOOPS, size.shapes)), "zio"):
+        results = interleave(turns_of(loop, shape, size.subscribers), size.rounds)
+        rows[loop] += rows_of(shape, results)
+        samples[loop] |= {f"{shape.name}, {name}": rates for name, rates in results.items()}
+    return [
+        Table(
+            f"Deliveries a second to {size.subscribers:,} subscribers, in three shapes: "
+            f"{loop.name}",
+            settings_on(loop, size),
+            [
+                "shape",
+                "contender",
+                "deliveries a second",
+                f"to {next(iter(contenders_on(loop, size.shapes[0])))}",
+            ],
+            rows[loop],
+            samples[loop],
+        )
+        for loop in LOOPS
+    ]
