@@ -11,12 +11,11 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial, reduce
+from importlib.util import find_spec
 from itertools import chain
 from statistics import fmean
 from time import perf_counter, perf_counter_ns, process_time, sleep
 from typing import Any, NamedTuple, Protocol
-
-import culsans
 
 from driftline import Topic
 
@@ -86,14 +85,16 @@ class Queues:
         self.publish(None)
 
 
-def culsans_queue() -> culsans.SyncQueue[int | None]:
+def culsans_queue() -> Any:
+    import culsans
+
     return culsans.Queue[int | None]().sync_q
 
 
 QUEUES: dict[str, Callable[[], Channel]] = {
     BLOCKING: partial(Queues, queue.Queue),
     SIMPLE: partial(Queues, queue.SimpleQueue),
-    CULSANS: partial(Queues, culsans_queue),
+    **({CULSANS: partial(Queues, culsans_queue)} if find_spec("culsans") else {}),
 }
 ONE_BY_ONE: dict[str, Callable[[], Channel]] = {**QUEUES, DRIFTLINE: Topics}
 CONTENDERS: dict[str, Callable[[], Channel]] = {**ONE_BY_ONE, BATCHES: Batches}
@@ -319,8 +320,8 @@ def latency_table(rate: int, messages: int, rounds: int) -> Table:
             "what the timer costs; at B, C and D: when the thread has it.",
             "Whatever delays a message counts for all that were due meanwhile.",
             "a hop: a third of the mean way from A to D.",
-            f"{DRIFTLINE}: `for value in subscription`; the queues as above. {SIMPLE}, a lock and "
-            "a list in C, is the floor: no wake-up of a thread in Python is shorter.",
+            f"{DRIFTLINE}: `for value in subscription`; the queues as above. {SIMPLE}, which is a "
+            "lock and a list in C, is the floor.",
             f"{messages:,} messages a round. Of mean and percentiles the median and "
             f"[lowest-highest] of {rounds} interleaved rounds, and the worst message of all.",
             "The Disruptor's own figures, on another machine (i7-2720QM), in Java, one message "

@@ -25,13 +25,10 @@ from .contenders import (
     Contender,
     DocumentedList,
     Driftline,
-    TaskSwitches,
     TrioChannels,
 )
 from .loops import LOOPS, TRIO, Loop
 from .measure import Table, Track, interleave, ratios, spread
-
-FLOOR = "floor: one task switch each"
 
 
 class Waiting(Contender[int], Protocol):
@@ -150,26 +147,6 @@ async def turn(
     return subscribers * shape.messages / (end - begin)
 
 
-async def floor(loop: Loop, shape: Shape, subscribers: int) -> float:
-    """Measure the loop itself: as many tasks take turns, each once per message."""
-    async with audience(loop, TaskSwitches(loop), subscribers) as readers:
-        begin = perf_counter()
-        await readers.deliver(shape.messages)
-        end = perf_counter()
-    return subscribers * shape.messages / (end - begin)
-
-
-def turns_of(loop: Loop, shape: Shape, subscribers: int) -> dict[str, Callable[[], float]]:
-    """Return what is measured for one shape on `loop`."""
-    turns: dict[str, Callable[[], float]] = {
-        name: partial(loop.run, turn, loop, make, shape, subscribers)
-        for name, make in contenders_on(loop, shape).items()
-    }
-    if shape.deliver is in_parallel:  # Elsewhere a wake-up may bring more than one message.
-        turns[FLOOR] = partial(loop.run, floor, loop, shape, subscribers)
-    return turns
-
-
 def rows_of(shape: Shape, results: Mapping[str, list[float]]) -> list[list[str]]:
     """Return a row for each contender; the first is what the others are compared with."""
     baseline = next(iter(results))
@@ -214,8 +191,8 @@ def settings_on(loop: Loop, size: Size) -> list[str]:
             if loop is TRIO
             else [f"{DOCUMENTED}: `PubSub` of the websockets documentation; it has no limit."]
         ),
-        f"{FLOOR}: as many tasks that only `await` the loop's shortest yield.",
-        "ZIO's benchmark has 1,024 messages in each shape, and no published figures. Here there "
+        "There is no floor: a task that has fallen behind takes several messages in one step.",
+        "ZIO's benchmark has 1,024 messages in each shape, and publishes no figures. Here there "
         "are fewer, for the time that the slowest contenders take; what is shown is a rate.",
         f"Median and [lowest-highest] of {size.rounds} interleaved rounds.",
     ]
@@ -227,7 +204,11 @@ def tables(track: Track, quick: bool) -> list[Table]:
     rows: dict[Loop, list[list[str]]] = {loop: [] for loop in LOOPS}
     samples: dict[Loop, dict[str, object]] = {loop: {} for loop in LOOPS}
     for loop, shape in track(list(product(LOOPS, size.shapes)), "zio"):
-        results = interleave(turns_of(loop, shape, size.subscribers), size.rounds)
+        turns = {
+            name: partial(loop.run, turn, loop, make, shape, size.subscribers)
+            for name, make in contenders_on(loop, shape).items()
+        }
+        results = interleave(turns, size.rounds)
         rows[loop] += rows_of(shape, results)
         samples[loop] |= {f"{shape.name}, {name}": rates for name, rates in results.items()}
     return [

@@ -150,7 +150,6 @@ def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
                 "parallel      | asyncio.Queue per client",
                 "              | documented list of futures",
                 "              | driftline",
-                "              | floor: one task switch each",
             ],
         ),
         (
