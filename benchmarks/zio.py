@@ -112,7 +112,7 @@ FULL = Size(
         Shape("parallel", in_parallel, 64, 1024),
         Shape("sequential", in_sequence, 256, 1024),
     ],
-    3,
+    5,
 )
 QUICK = Size(
     16,
