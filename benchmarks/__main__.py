@@ -70,6 +70,10 @@ SECONDS = {
     "letting_go": 60,
     "ws": 300,
     "hub": 120,
+    "latency": 95,
+    "tokio": 15,
+    "zio": 105,
+    "disruptor": 50,
 }
 """About what each takes in full, to tell how long a run will still take."""
 

@@ -6,6 +6,7 @@ are, once for light pages and once for dark ones.
 
 import io
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from statistics import median
 from typing import Any, Final
 from xml.sax.saxutils import escape
@@ -15,8 +16,10 @@ Series = Mapping[float, Sequence[float]]
 
 WIDTH: Final = 9.0
 HEIGHT: Final = 3.4
-INCH: Final = 72
-"""Units of an SVG in one."""
+MARKED: Final = 20
+"""Places of a line that have a mark, at most; a line with more has none."""
+COLUMNS: Final = 3
+"""Panels side by side, at most, and names in a line of the legend."""
 
 INK: Final = "#010101"
 PAPER: Final = "#fefefe"
@@ -80,8 +83,7 @@ def lines(
     across: str,
     up: str,
     *,
-    columns: int = 3,
-    places: Callable[[float], str] = "{:,.0f}".format,
+    ticks: Mapping[float, str] | None = None,
 ) -> str:
     """Draw a line for each contender through its medians, and from lowest to highest at each.
 
@@ -90,8 +92,8 @@ def lines(
         panels: By their names, what was measured, by contender.
         across: What the horizontal axis is.
         up: What the vertical axis is. Both are logarithmic.
-        columns: How many panels stand side by side.
-        places: How to write a place on the horizontal axis.
+        ticks: What is written at which places of the horizontal axis; without it, at all places
+            where something was measured.
     """
     names = list(dict.fromkeys(name for panel in panels.values() for name in panel))
 
@@ -99,24 +101,27 @@ def lines(
         for name, series in panel.items():
             at = sorted(series)
             middles = [median(series[place]) for place in at]
+            marked = {} if len(at) <= MARKED else {"marker": ""}
             below = [middle - min(series[place]) for middle, place in zip(middles, at, strict=True)]
             above = [max(series[place]) - middle for middle, place in zip(middles, at, strict=True)]
             axes.errorbar(
                 at,
                 middles,
                 yerr=[below, above],
-                **mark(names, name),
+                **{**mark(names, name), **marked},
                 elinewidth=1,
                 linestyle="--" if name.startswith("floor") else "-",
                 linewidth=2.2 if name.startswith("driftline") else 1.2,
             )
-        every = sorted({place for series in panel.values() for place in series})
+        every = ticks or {
+            place: amount(place) for place in sorted({*chain.from_iterable(panel.values())})
+        }
         axes.set(xscale="log", yscale="log", xlabel=across)
         axes.yaxis.set_major_formatter(lambda value, _: amount(value))
-        axes.set_xticks(every, [places(place) for place in every])
+        axes.set_xticks(list(every), list(every.values()))
         axes.minorticks_off()
 
-    return drawn(title, panels, draw, names, up=up, columns=columns)
+    return drawn(title, panels, draw, names, up=up)
 
 
 def ratios(title: str, panels: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]) -> str:
@@ -197,7 +202,6 @@ def drawn(
     names: Sequence[str],
     *,
     up: str = "",
-    columns: int = 3,
     share: Sequence[str] = ("y",),
     tall: int = 0,
 ) -> str:
@@ -206,9 +210,9 @@ def drawn(
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-    columns = min(columns, len(panels))
+    columns = min(COLUMNS, len(panels))
     down = -(-len(panels) // columns)
-    height = down * max(HEIGHT, 0.9 + 0.27 * tall) + 0.22 * -(-len(names) // 3)
+    height = down * max(HEIGHT, 0.9 + 0.27 * tall) + 0.22 * -(-len(names) // COLUMNS)
     with mpl.rc_context(SETTINGS):
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         figure.suptitle(title, x=0.01, ha="left", fontsize=11)
@@ -222,7 +226,7 @@ def drawn(
             axes.set_ylabel(up)
         if names:
             shown = [Line2D([], [], **mark(names, name)) for name in names]
-            figure.legend(shown, names, loc="outside lower left", ncols=min(3, len(names)))
+            figure.legend(shown, names, loc="outside lower left", ncols=min(COLUMNS, len(names)))
         written = io.StringIO()
         figure.savefig(written, format="svg", metadata={"Date": None, "Creator": None})
     return themed(title, written.getvalue())

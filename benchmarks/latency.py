@@ -5,15 +5,16 @@ it comes after its message was due, so that a stall counts for all that it delay
 the one message that was under way. The rate is one that every contender can keep.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from itertools import chain
 from time import perf_counter, process_time
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import anyio
 
+from . import drawing
 from .audience import PATIENCE, Miscount
 from .contenders import (
     CHANNELS,
@@ -198,6 +199,29 @@ def lines(loop: Loop, results: Mapping[tuple[str, str], list[Turn]]) -> dict[str
             ]
         )
     return rows
+
+
+def plot(tables: Sequence[Table]) -> str:
+    """Draw how late deliveries were, by percentile, when all readers read."""
+    samples = cast(Mapping[str, list[tuple[float, float]]], tables[0].samples)
+    panels: dict[str, dict[str, dict[float, list[float]]]] = {}
+    for name in sorted(samples, key=lambda name: not name.endswith(f", {DRIFTLINE}")):
+        loop, contender = name.split(", ", 1)
+        panels.setdefault(loop, {})[contender] = {
+            tail(percent): [late] for percent, late in samples[name]
+        }
+    return drawing.lines(
+        "Milliseconds from when a message was due until a reader has it, by percentile",
+        {loop.name: panels[loop.name] for loop in LOOPS},
+        "percent of all deliveries",
+        "milliseconds",
+        ticks={tail(percent): f"{percent:g}" for percent in (0, *PERCENTS)},
+    )
+
+
+def tail(percent: float) -> float:
+    """Return where on a logarithmic axis a percentile stands: one in how many is later."""
+    return 100 / (100 - percent)
 
 
 def tables(track: Track, quick: bool) -> list[Table]:

@@ -88,7 +88,7 @@ def plot(tables: Sequence[Table]) -> str:
         panels,
         "waiting readers",
         "microseconds",
-        places=lambda readers: "none" if readers == NONE else drawing.amount(readers),
+        ticks={NONE: "none", **{size.readers: f"{size.readers:,}" for size in FULL[1:]}},
     )
 
 

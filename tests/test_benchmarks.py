@@ -19,7 +19,7 @@ from benchmarks.loops import ASYNCIO
 pytestmark = pytest.mark.once
 
 ROOT = Path(__file__).parent.parent
-PLOTS = {"deliveries", "memory", "publish_cost", "ws"}
+PLOTS = {"deliveries", "latency", "memory", "publish_cost", "ws"}
 
 FAULTY = """
 from benchmarks import audience, deliveries, loops
