@@ -8,7 +8,7 @@ Whatever the reader does with a message dilutes the comparison. So it is one cal
 which is not even Python code, and the rest is done by the publisher, once for all readers.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -39,11 +39,10 @@ def check_counts(subscription: Subscription[Any], got: int) -> None:
         raise Miscount(complaint)
 
 
-class Audience:
-    """All readers of one contender, and the publisher who waits for them."""
+class Readers:
+    """What every reader has received, and how a publisher waits for them."""
 
-    def __init__(self, loop: Loop, contender: Contender[int], size: int) -> None:
-        self.publish = contender.publish
+    def __init__(self, loop: Loop, size: int) -> None:
         self.published = 0
         self.checkpoint = loop.checkpoint
         self.lists: list[list[int]] = [[] for _ in range(size)]
@@ -67,13 +66,6 @@ class Audience:
             await self.checkpoint()
         await self.checkpoint()  # Some readers yield once more before they wait again.
 
-    async def deliver(self, messages: int) -> None:
-        """Publish `messages` in a row and wait until all are delivered."""
-        publish = self.publish
-        for value in self.expect(messages):
-            publish(value)
-        await self.received()
-
     def verify(self) -> None:
         """Raise `Miscount` unless every reader has received every message, in order, once."""
         expected = list(range(self.published))
@@ -95,14 +87,56 @@ class Audience:
             await anyio.sleep(PATIENCE)
 
 
+class Audience(Readers):
+    """All readers of one contender, and the publisher who waits for them."""
+
+    def __init__(self, loop: Loop, contender: Contender[int], size: int) -> None:
+        super().__init__(loop, size)
+        self.publish = contender.publish
+
+    async def deliver(self, messages: int) -> None:
+        """Publish `messages` in a row and wait until all are delivered."""
+        publish = self.publish
+        for value in self.expect(messages):
+            publish(value)
+        await self.received()
+
+
+class AwaitedAudience(Readers):
+    """The same, and a publisher who must await each publish."""
+
+    def __init__(self, loop: Loop, publish: Callable[[int], Awaitable[None]], size: int) -> None:
+        super().__init__(loop, size)
+        self.publish = publish
+
+    async def deliver(self, messages: int) -> None:
+        """Publish `messages` in a row and wait until all are delivered."""
+        publish = self.publish
+        for value in self.expect(messages):
+            await publish(value)
+        await self.received()
+
+
+@asynccontextmanager
+async def reading(
+    loop: Loop,
+    readers: Readers,
+    read: Callable[[Callable[[Any], None]], Coroutine[Any, Any, None]],
+    settle: Callable[[], Awaitable[None]],
+) -> AsyncIterator[None]:
+    """Start all readers and `settle`; at the end check what they received and cancel them."""
+    async with loop.tasks() as start:
+        for values in readers.lists:
+            start(read, values.append)
+        start(readers.watch)
+        await settle()
+        yield
+        readers.verify()
+
+
 @asynccontextmanager
 async def audience(loop: Loop, contender: Contender[Any], size: int) -> AsyncIterator[Audience]:
     """Start `size` readers, all waiting; at the end check what they received and cancel them."""
     readers = Audience(loop, contender, size)
-    async with loop.tasks() as start:
-        for values in readers.lists:
-            start(contender.read, values.append)
-        start(readers.watch)
-        await loop.settle()
+    async with reading(loop, readers, contender.read, loop.settle):
         yield readers
-        readers.verify()

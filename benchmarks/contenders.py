@@ -15,7 +15,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import anyio
 import trio
-from anyio.streams.memory import MemoryObjectSendStream
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from driftline import Subscription, Topic
 
@@ -143,6 +143,9 @@ class AsyncioQueuesFromThread(AsyncioQueues[T]):
             self.loop.call_soon_threadsafe(client.put_nowait, value)
 
 
+Ends = tuple[MemoryObjectSendStream[T], MemoryObjectReceiveStream[T]]
+
+
 class AnyioStreams(Generic[T]):
     """One anyio memory object stream per client."""
 
@@ -150,20 +153,36 @@ class AnyioStreams(Generic[T]):
         self.capacity = capacity
         self.clients: list[MemoryObjectSendStream[T]] = []
 
+    def stall(self) -> Ends[T]:
+        client, stream = anyio.create_memory_object_stream[T](self.capacity)
+        self.clients.append(client)
+        return client, stream
+
     def publish(self, value: T) -> None:
         for client in self.clients:
             client.send_nowait(value)
 
     async def read(self, receive: Callable[[T], None]) -> None:
-        client, stream = anyio.create_memory_object_stream[T](self.capacity)
-        self.clients.append(client)
-        with client, stream:
-            async for value in stream:
-                receive(value)
+        client, stream = self.stall()
+        try:
+            with client, stream:
+                async for value in stream:
+                    receive(value)
+        finally:
+            self.clients.remove(client)  # Sending to a closed one raises.
+
+    def pending(self, reader: Ends[T]) -> Iterator[T]:
+        while True:
+            try:
+                yield reader[1].receive_nowait()
+            except anyio.WouldBlock:
+                return
+
+    def leave(self, reader: Ends[T]) -> None:
+        self.clients.remove(reader[0])
 
     async def listen(self) -> AsyncGenerator[T, None]:
-        client, stream = anyio.create_memory_object_stream[T](self.capacity)
-        self.clients.append(client)
+        client, stream = self.stall()
         with client, stream:
             async for value in stream:
                 yield value
