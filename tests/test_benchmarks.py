@@ -1,6 +1,7 @@
 """The benchmarks run, print their tables, and refuse to time what they have not counted."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -22,8 +23,9 @@ ROOT = Path(__file__).parent.parent
 PLOTS = {"deliveries", "latency", "memory", "publish_cost", "ws"}
 
 FAULTY = """
-from benchmarks import audience, deliveries, loops
+from benchmarks import audience, deliveries, loops, peers, peers_memory
 from benchmarks.contenders import AsyncioQueues
+from benchmarks.peers_contenders import Entry, PlainHolding
 
 audience.PATIENCE = 0.1
 
@@ -34,7 +36,27 @@ class Faulty(AsyncioQueues[int]):
             queue = self.clients[1]
             {fault}
 
-loops.ASYNCIO.run(deliveries.turn, loops.ASYNCIO, Faulty, deliveries.Size(3, 10, 1, 1))
+loops.ASYNCIO.run({measure})
+"""
+COUNTED = {
+    "contenders": "deliveries.turn, loops.ASYNCIO, Faulty, deliveries.Size(3, 10, 1, 1)",
+    "peers": "peers.turn, Entry(lambda: PlainHolding(Faulty()), '', ''), peers.Size(3, 10, 1, 1)",
+    "stalled peers": "peers_memory.weigh, lambda: PlainHolding(Faulty()), 3, 100, None",
+}
+KEEPS_MORE = "peers_memory.weigh, lambda: PlainHolding(Faulty()), 3, 100, 60"
+
+CALLBACKS = ["reactivex Subject", "blinker signal"]
+
+BARE = """
+import shutil
+from benchmarks import peers_contenders
+
+shutil.which = lambda *arguments, **options: None
+peers_contenders.present = lambda distribution: False
+
+from benchmarks import peers
+for table in peers.tables(lambda steps, description: steps, True):
+    print(table.markdown())
 """
 
 FAULTY_WEBSOCKETS = """
@@ -187,6 +209,7 @@ def test_a_benchmark_prints_its_table(
     assert [plot.stem for plot in tmp_path.glob("*.svg")] == [name] * (name in PLOTS)
 
 
+@pytest.mark.parametrize("readers", COUNTED)
 @pytest.mark.parametrize(
     "fault",
     [
@@ -196,11 +219,11 @@ def test_a_benchmark_prints_its_table(
         pytest.param("queue.put_nowait(queue.get_nowait())", id="out of order"),
     ],
 )
-def test_a_miscount_is_caught(fault: str) -> None:
-    result = run("-c", FAULTY.format(fault=fault))
+def test_a_miscount_is_caught(fault: str, readers: str) -> None:
+    result = run("-c", FAULTY.format(fault=fault, measure=COUNTED[readers]))
 
     assert result.returncode != 0
-    assert "Miscount: 1 of 3 readers did not receive exactly" in result.stderr
+    assert re.search(r"Miscount: .* not receive exactly", result.stderr)
 
 
 @pytest.mark.parametrize(
@@ -229,10 +252,18 @@ def test_the_miscount_of_websocket_clients_is_in_the_fault() -> None:
     assert result.returncode == 0, result.stderr
 
 
-def test_the_miscount_is_in_the_fault() -> None:
-    result = run("-c", FAULTY.format(fault="pass"))
+@pytest.mark.parametrize("readers", COUNTED)
+def test_the_miscount_is_in_the_fault(readers: str) -> None:
+    result = run("-c", FAULTY.format(fault="pass", measure=COUNTED[readers]))
 
     assert result.returncode == 0, result.stderr
+
+
+def test_a_peer_keeps_no_more_than_the_table_says() -> None:
+    result = run("-c", FAULTY.format(fault="pass", measure=KEEPS_MORE))
+
+    assert result.returncode != 0
+    assert "Miscount: more than 60 messages were pending" in result.stderr
 
 
 LOSING = """
@@ -390,6 +421,43 @@ def test_a_wrong_delivery_in_time_is_caught(
     monkeypatch.setattr(latency, "PAUSE", 0.001)
     with found:
         ASYNCIO.run(latency.turn, ASYNCIO, Faulty, latency.Size(3, 5, 1), slow)
+
+
+@pytest.mark.skipif(
+    Path(sys.prefix).resolve() != (ROOT / ".venv").resolve(),
+    reason="only the project's .venv has what the dependency group `bench` names",
+)
+def test_every_peer_has_figures(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+
+    result = run("-m", "benchmarks", "--quick", "peers", "--json", str(report))
+
+    assert result.returncode == 0, result.stderr
+    assert "not installed" not in result.stdout
+    [measured] = json.loads(report.read_text(encoding="utf-8"))
+    rates, ratios, cost, memory, threads, guarantees = measured["benchmarks"]["peers"]
+    for table, figures in ((rates, [2]), (ratios, [3]), (cost, [1]), (threads, [1])):
+        for row in table["rows"]:
+            assert all(row[column][0].isdigit() for column in figures), row
+    assert [row[0] for row in memory["rows"] if row[2] == "-"] == CALLBACKS
+    assert {row[1] for row in rates["rows"]} > {row[0] for row in memory["rows"]}
+    for mode in ("single", "burst"):
+        for name, rounds in rates["samples"][mode].items():
+            assert len(rounds["10"]) == 2, name
+    tried = {row[0]: (row[2][:3], row[6][:3]) for row in guarantees["rows"]}
+    assert tried["driftline"] == ("yes", "yes")
+    assert tried["asyncio.Queue per client"] == ("no:", "yes")
+    assert tried["documented list of futures"] == ("no:", "no:")
+
+
+def test_peers_that_are_not_installed_are_left_out() -> None:
+    result = run("-c", BARE)
+
+    assert result.returncode == 0, result.stderr
+    for peer in ("broadcaster, memory", "Redis pub/sub, loopback", "janus.Queue per client"):
+        rows = [line for line in result.stdout.splitlines() if f"| {peer} " in line]
+        assert "not installed" in rows[0]
+    assert re.search(r"\| one +\| driftline +\| \d", result.stdout)
 
 
 def test_an_unknown_name_is_refused() -> None:
