@@ -145,12 +145,12 @@ def left_out(entries: Mapping[str, Entry]) -> str:
 
 def cells(
     sizes: list[Size],
-    entry: Entry | None,
+    entry: Entry,
     values: Mapping[str, list[float]],
     write: Callable[[list[float], str], str],
 ) -> list[str]:
     """Return one cell for each number of readers."""
-    if entry and not entry.available:
+    if not entry.available:
         return ["not installed"] * len(sizes)
     readers = [str(size.readers) for size in sizes]
     return [write(values[number], number) if number in values else "-" for number in readers]
@@ -160,11 +160,13 @@ def rates_table(sizes: list[Size], entries: Mapping[str, Entry], samples: Sample
     """Return how fast each is, and what it lacks."""
     rows = []
     for mode, published in MODES.items():
-        for name, entry in {**entries, FLOOR: None}.items():
-            if name in (samples[mode] if mode == "single" or name == FLOOR else entries):
-                values = samples[mode].get(name, {})
-                row = cells(sizes, entry, values, lambda rates, _: spread(rates))
-                rows.append([published, name, *row, entry.lacks if entry else ""])
+        for name, entry in entries.items():
+            if entry.measured(mode, sizes[0].readers):
+                row = cells(sizes, entry, samples[mode].get(name, {}), rate)
+                rows.append([published, name, *row, entry.lacks])
+        if FLOOR in samples[mode]:
+            floors = [rate(values) for values in samples[mode][FLOOR].values()]
+            rows.append([published, FLOOR, *floors, ""])
     return Table(
         "Deliveries a second, beside what one would pick instead: asyncio",
         [
@@ -182,6 +184,11 @@ def rates_table(sizes: list[Size], entries: Mapping[str, Entry], samples: Sample
         rows,
         samples,
     )
+
+
+def rate(rates: list[float], readers: str = "") -> str:
+    """Write the deliveries a second."""
+    return spread(rates)
 
 
 def ratio(ours: Mapping[str, list[float]], rates: list[float], readers: str) -> str:

@@ -191,9 +191,9 @@ def table(track: Track) -> Table:
     return Table(
         "What each guarantees, used as here: asyncio",
         [
-            "from a thread: a thread published, without more ado, while the readers' loop slept; "
-            "handed over by `call_soon_threadsafe` it is no matter of theirs. "
-            "cancel one reader: one of three was cancelled, then two messages were published. "
+            "from a thread: a thread published while the readers' loop slept. Where the answer is "
+            "no, it must use `call_soon_threadsafe`, or the like.",
+            "cancel one reader: one of three was cancelled, then two messages were published.",
             "Both were tried in this run, but for Redis and NATS.",
             "everything, or told: what a stalled reader gets was tried for the table of memory; "
             "the rest of this table is from documentation and sources.",
