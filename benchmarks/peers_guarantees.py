@@ -32,7 +32,7 @@ from .peers_contenders import (
 )
 from .peers_threads import CULSANS, JANUS, available
 
-SLEEP = 0.3
+SLEEP = 0.4
 """Seconds that the readers' loop sleeps; the thread publishes after a sixth of them."""
 
 
