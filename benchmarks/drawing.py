@@ -137,8 +137,11 @@ def ratios(title: str, panels: Mapping[str, Mapping[str, Mapping[str, Sequence[f
         dict.fromkeys(name for panel in panels.values() for case in panel.values() for name in case)
     )
 
+    cases = list(dict.fromkeys(case for panel in panels.values() for case in panel))
+
     def draw(axes: Any, panel: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
-        for place, values in enumerate(panel.values()):
+        for case, values in panel.items():
+            place = cases.index(case)
             for name, rounds in values.items():
                 own = mark(names, name)
                 axes.plot([min(rounds), max(rounds)], [place, place], color=own["color"])
@@ -146,11 +149,10 @@ def ratios(title: str, panels: Mapping[str, Mapping[str, Mapping[str, Sequence[f
         axes.axvline(1, color=INK, linewidth=0.8)
         axes.set_xscale("log", base=2)
         axes.xaxis.set_major_formatter(lambda ratio, _: f"{ratio:g}x")
-        axes.set_yticks(range(len(panel)), list(panel))
-        axes.set_ylim(len(panel) - 0.5, -0.5)
+        axes.set_yticks(range(len(cases)), cases)
+        axes.set_ylim(len(cases) - 0.5, -0.5)
 
-    tall = max(map(len, panels.values()))
-    return drawn(title, panels, draw, names, share=("x", "y"), tall=tall)
+    return drawn(title, panels, draw, names, share=("x", "y"), tall=len(cases))
 
 
 def bars(title: str, panels: Mapping[str, Mapping[str, Sequence[float]]], along: str) -> str:

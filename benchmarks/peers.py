@@ -5,14 +5,14 @@ not all give the same: the last table says who gives what, and a column of the f
 All of this is on asyncio, which most of them need.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from statistics import median
 from time import perf_counter, perf_counter_ns
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
-from . import deliveries, peers_guarantees, peers_memory, peers_threads
+from . import deliveries, drawing, peers_guarantees, peers_memory, peers_threads
 from .audience import AwaitedAudience, reading
 from .contenders import BATCHES, DRIFTLINE
 from .loops import ASYNCIO
@@ -95,6 +95,26 @@ async def publishing(make: Callable[[], Peer], size: int, publishes: int) -> flo
             times.append(perf_counter_ns() - begin)
             await readers.received()
     return median(times) / 1000
+
+
+def plot(tables: Sequence[Table]) -> str:
+    """Draw how many times as fast driftline is, for each peer and number of readers."""
+    samples = cast(Samples, tables[0].samples)
+    panels: dict[str, dict[str, dict[str, list[float]]]] = {}
+    for mode, name in deliveries.MODES.items():
+        ours = samples[mode][DRIFTLINE]
+        panels[name] = {
+            peer: {
+                f"{int(readers):,} readers": ratios(ours[readers], rates)
+                for readers, rates in by_readers.items()
+            }
+            for peer, by_readers in samples[mode].items()
+            if peer not in (DRIFTLINE, BATCHES)
+        }
+    return drawing.ratios(
+        "How many times as many deliveries a second driftline makes as others do, on asyncio",
+        panels,
+    )
 
 
 def tables(track: Track, quick: bool) -> list[Table]:
