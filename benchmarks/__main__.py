@@ -32,6 +32,7 @@ from . import (
     thread_latency,
     tokio,
     ws,
+    ws_patterns,
     zio,
 )
 from .document import document
@@ -55,6 +56,7 @@ BENCHMARKS: dict[str, ModuleType] = {
     "bus_cost": bus_cost,
     "bus_memory": bus_memory,
     "ws": ws,
+    "ws_patterns": ws_patterns,
     "hub": hub,
 }
 """Each answers one question, with `tables`; some also draw them, with `plot`."""

@@ -24,6 +24,9 @@ from websockets.uri import parse_uri
 from .descriptors import raise_limit
 from .ws_messages import messages
 
+SOCKET_IO = "/socket.io/?EIO=4&transport=websocket"
+"""The path at which a server speaks Socket.IO, and its clients with it."""
+
 WITNESSES = 5
 QUIET = 0.02
 """Seconds in which nothing more may come when all is there."""
@@ -38,6 +41,8 @@ class Group(NamedTuple):
     clients: int
     stalled: int = 0
     """How many of them, the last ones, never read."""
+    witnesses: int = WITNESSES
+    path: str = ""
 
 
 class Question(NamedTuple):
@@ -67,10 +72,13 @@ class Client:
 
     def __init__(self, port: int, path: str = "") -> None:
         self.bytes = 0
+        self.socket_io = path == SOCKET_IO
         self.socket = socket.create_connection(("127.0.0.1", port))
+        # Servers of Socket.IO would compress, and cannot be told not to.
+        deflate = ClientPerMessageDeflateFactory(client_max_window_bits=True)
         self.protocol = ClientProtocol(
             parse_uri(f"ws://127.0.0.1:{port}{path}"),
-            extensions=[ClientPerMessageDeflateFactory(client_max_window_bits=True)],
+            extensions=None if self.socket_io else [deflate],
             max_size=None,
         )
         self.protocol.send_request(self.protocol.connect())
@@ -79,12 +87,22 @@ class Client:
             self.protocol.receive_data(self.socket.recv(1 << 16))
         if self.protocol.state is not State.OPEN:
             raise ConnectionError("no handshake") from self.protocol.handshake_exc
-        self.protocol.events_received()
+        [_, *frames] = self.protocol.events_received()  # behind the response
+        if self.socket_io:
+            self._join(len(frames))
         self.socket.setblocking(False)
         # After some messages the kernel delays acknowledgements by itself. On the loopback each
         # costs the server, so that otherwise the first turns, and short ones, would cost it more.
         if hasattr(socket, "TCP_QUICKACK"):
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+
+    def _join(self, received: int) -> None:
+        """Wait for what opens Engine.IO, enter the namespace of Socket.IO, and be let in."""
+        self.protocol.send_text(b"40")
+        self.socket.sendall(b"".join(self.protocol.data_to_send()))
+        while received < 2:
+            self.protocol.receive_data(self.socket.recv(1 << 16))
+            received += len(self.protocol.events_received())
 
     def receive(self) -> int:
         """Take what has come, and return how many bytes that were."""
@@ -109,14 +127,23 @@ class Witness(Client):
         self.protocol.receive_data(bytes(BUFFER[:size]))
         for frame in self.protocol.events_received():
             assert isinstance(frame, Frame)
-            self.messages.append(bytes(frame.data))
+            data = bytes(frame.data)
+            self.messages.append(event(data) if self.socket_io else data)
             self.arrivals.append(now)
         return size
 
 
-def witness_places(reading: int) -> set[int]:
+def event(data: bytes) -> bytes:
+    """Return what a packet of Socket.IO brings: of Engine.IO a message (4), in it an event (2)."""
+    if not data.startswith(b"42"):
+        return data
+    [_, text] = json.loads(data[2:])
+    return str(text).encode()
+
+
+def witness_places(reading: int, witnesses: int = WITNESSES) -> set[int]:
     """Return which of so many clients that read are witnesses: a few, evenly among them."""
-    last = max(1, min(WITNESSES, reading) - 1)
+    last = max(1, min(witnesses, reading) - 1)
     return {(reading - 1) * place // last for place in range(last + 1)}
 
 
@@ -133,9 +160,10 @@ class Clients:
 
     def _connect(self, group: Group) -> list[Client]:
         """Connect them, one after the other; the witnesses evenly among those who read."""
-        places = witness_places(group.clients - group.stalled)
+        places = witness_places(group.clients - group.stalled, group.witnesses)
         return [
-            (Witness if number in places else Client)(group.port) for number in range(group.clients)
+            (Witness if number in places else Client)(group.port, group.path)
+            for number in range(group.clients)
         ]
 
     def serve(self) -> None:

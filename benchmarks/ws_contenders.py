@@ -7,16 +7,18 @@ the event loop turn.
 
 import asyncio
 import socket
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, Protocol
 
 from websockets.asyncio.server import ServerConnection, broadcast
+from websockets.exceptions import ConnectionClosed
 
 from driftline import Topic
 from driftline.websockets import PreparedMessage, SharedDeflate, relay
 
 from .contenders import DocumentedList
+from .ws_rivals import NATIVE, ROOM, Member
 
 Connections = Sequence[ServerConnection]
 
@@ -24,8 +26,8 @@ Connections = Sequence[ServerConnection]
 class WebSocketContender(Protocol):
     """A way to bring each message to all of the connections that it was made with."""
 
-    def publish(self, message: Any, /) -> None:
-        """Hand what `prepare` has made of a message to all."""
+    def publish(self, message: Any, /) -> Awaitable[None] | None:
+        """Hand what `prepare` has made of a message to all; wait for what it returns, if that."""
 
     def complete(self) -> bool:
         """Return whether all have been written to. Constant cost."""
@@ -47,6 +49,57 @@ class Broadcast(WebSocketContender):
 
     def publish(self, message: str) -> None:
         broadcast(self.connections, message)
+
+
+async def send(connection: ServerConnection, message: str) -> None:
+    """Send, whether or not the client is still there, as the websockets documentation does."""
+    try:  # noqa: SIM105, as documented
+        await connection.send(message)
+    except ConnectionClosed:
+        pass
+
+
+class Naive(WebSocketContender):
+    """The naive way of the websockets documentation: send to one after the other."""
+
+    def __init__(self, connections: Connections) -> None:
+        self.connections = set(connections)
+
+    async def publish(self, message: str) -> None:
+        for connection in self.connections.copy():
+            await send(connection, message)
+
+
+class TaskPerSend(WebSocketContender):
+    """The concurrent way of the websockets documentation: a task for each, and wait for none."""
+
+    def __init__(self, connections: Connections) -> None:
+        self.connections = set(connections)
+        self.left = 0
+
+    async def send(self, connection: ServerConnection, message: str) -> None:
+        await send(connection, message)
+        self.left -= 1
+
+    def publish(self, message: str) -> None:
+        self.left += len(self.connections)
+        for connection in self.connections:
+            asyncio.create_task(self.send(connection, message))  # noqa: RUF006, as documented
+
+    def complete(self) -> bool:
+        return not self.left
+
+
+class WaitForAll(WebSocketContender):
+    """The same, but wait until the last one is done."""
+
+    def __init__(self, connections: Connections) -> None:
+        self.connections = set(connections)
+
+    async def publish(self, message: str) -> None:
+        await asyncio.wait([
+            asyncio.create_task(send(connection, message)) for connection in self.connections
+        ])  # fmt: skip
 
 
 class TaskPerClient(WebSocketContender):
@@ -110,6 +163,23 @@ class QueueAndSend(TaskPerClient):
             self.left -= 1
 
 
+class TopicAndSend(TaskPerClient):
+    """driftline: a subscription in the handler of each connection, and `send()`."""
+
+    def __init__(self, connections: Connections) -> None:
+        self.topic = Topic[str]("benchmark")
+        super().__init__(connections)
+
+    def publish(self, message: str) -> None:
+        self.left += self.clients
+        self.topic.publish(message)
+
+    async def handle(self, connection: ServerConnection) -> None:
+        async for message in self.topic.subscribe():
+            await connection.send(message)
+            self.left -= 1
+
+
 class Relay(TaskPerClient):
     """driftline: `relay` in the handler of each connection."""
 
@@ -160,22 +230,42 @@ class Writes(WebSocketContender):
             write(message)
 
 
+class Members(WebSocketContender):
+    """What a server of its own has for it; see `ws_rivals`."""
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        self.members = members
+
+    def publish(self, message: str) -> Awaitable[None] | None:
+        return self.members[0].publish(message)
+
+
 LIMIT = 1000
 
+NAIVE = "send() in a loop"
+TASK = "task for each send()"
+WAIT = "tasks, and wait for all"
 BROADCAST = "broadcast()"
 PUBSUB = "PubSub and send()"
 QUEUE = "Queue and send()"
+DRIFTLINE_SEND = "driftline topic and send()"
 DRIFTLINE = "driftline relay"
 DRIFTLINE_STOCK = "driftline relay, without serve_options()"
 DRIFTLINE_LIMITED = f"driftline relay, limit={LIMIT:_}"
 FLOOR = "floor: transport.write()"
 
-MAKE: dict[str, Callable[[Connections], WebSocketContender]] = {
+MAKE: dict[str, Callable[[Any], WebSocketContender]] = {
+    NAIVE: Naive,
+    TASK: TaskPerSend,
+    WAIT: WaitForAll,
     BROADCAST: Broadcast,
     PUBSUB: PubSubAndSend,
     QUEUE: QueueAndSend,
+    DRIFTLINE_SEND: TopicAndSend,
     DRIFTLINE: Relay,
     DRIFTLINE_STOCK: Relay,
     FLOOR: Writes,
     DRIFTLINE_LIMITED: partial(Relay, limit=LIMIT),
+    ROOM: Members,
+    NATIVE: Members,
 }

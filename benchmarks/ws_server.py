@@ -9,8 +9,8 @@ import gc
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from random import Random
 from time import monotonic, process_time
@@ -25,17 +25,44 @@ from .descriptors import raise_limit
 from .loops import ASYNCIO, UVLOOP
 from .measure import ROOT, percentile
 from .memory import resident
-from .ws_clients import Answer, Group, Question
+from .ws_clients import SOCKET_IO, WITNESSES, Answer, Group, Question
 from .ws_contenders import MAKE, Connections, WebSocketContender
 from .ws_messages import messages
+from .ws_rivals import NATIVE, ROOM, run_application, serve_room, serve_topic
 
 PLAIN = "no compression"
 STOCK = "permessage-deflate as serve() negotiates it"
 SHARED = "permessage-deflate of serve_options()"
-KINDS: dict[str, dict[str, Any]] = {
-    PLAIN: {"compression": None},
-    STOCK: {},
-    SHARED: serve_options(),
+
+
+@asynccontextmanager
+async def serve_websockets(
+    connections: list[ServerConnection], **options: Any
+) -> AsyncIterator[int]:
+    """Serve with websockets. Gives the port."""
+
+    async def handle(connection: ServerConnection) -> None:
+        connections.append(connection)
+        await connection.wait_closed()
+
+    async with serve(handle, "127.0.0.1", 0, ping_interval=None, **options) as server:
+        [listening] = server.sockets
+        yield listening.getsockname()[1]
+
+
+KINDS: dict[str, Callable[[list[Any]], AbstractAsyncContextManager[int]]] = {
+    PLAIN: partial(serve_websockets, compression=None),
+    STOCK: serve_websockets,
+    SHARED: partial(serve_websockets, **serve_options()),
+    ROOM: serve_room,
+    NATIVE: serve_topic,
+}
+"""What serves connections of a kind, and puts what it has for each into a list."""
+
+RUN: dict[str, Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]] = {
+    ASYNCIO.name: ASYNCIO.run,
+    UVLOOP.name: UVLOOP.run,
+    NATIVE: run_application,
 }
 
 a_moment = partial(asyncio.sleep, 0.001)
@@ -52,7 +79,7 @@ class WebSocketAudience:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
-        self.connections: dict[str, list[ServerConnection]] = {}
+        self.connections: dict[str, list[Any]] = {}
         self.published = 0
 
     async def answer(self) -> Any:
@@ -75,23 +102,16 @@ class WebSocketAudience:
 
 @asynccontextmanager
 async def websocket_audience(
-    kinds: Sequence[str], clients: int, stalled: int
+    kinds: Sequence[str], clients: int, stalled: int, witnesses: int
 ) -> AsyncIterator[WebSocketAudience]:
     """Serve so many clients of each kind, in a process that is started for it."""
     async with AsyncExitStack() as stack:
-        connections: dict[str, list[ServerConnection]] = {kind: [] for kind in kinds}
+        connections: dict[str, list[Any]] = {kind: [] for kind in kinds}
         groups = []
         for kind in kinds:
-
-            async def handle(connection: ServerConnection, kind: str = kind) -> None:
-                connections[kind].append(connection)
-                await connection.wait_closed()
-
-            server = await stack.enter_async_context(
-                serve(handle, "127.0.0.1", 0, ping_interval=None, **KINDS[kind])
-            )
-            [listening] = server.sockets
-            groups.append(Group(listening.getsockname()[1], clients, stalled))
+            port = await stack.enter_async_context(KINDS[kind](connections[kind]))
+            path = SOCKET_IO if kind == ROOM else ""
+            groups.append(Group(port, clients, stalled, witnesses, path))
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "benchmarks.ws_clients", json.dumps(groups)),
             cwd=ROOT,
@@ -115,10 +135,17 @@ async def websocket_audience(
             await process.wait()
 
 
+async def publish(contender: WebSocketContender, message: Any) -> None:
+    """Publish, and wait where the contender does."""
+    publishing = contender.publish(message)
+    if isinstance(publishing, Awaitable):
+        await publishing
+
+
 async def deliver(contender: WebSocketContender, tick: Sequence[Any]) -> None:
     """Publish in one tick, and let the loop turn until all connections have been written to."""
     for message in tick:
-        contender.publish(message)
+        await publish(contender, message)
     while not contender.complete():
         await ASYNCIO.checkpoint()
     await ASYNCIO.checkpoint()  # uvloop writes at the end of a turn
@@ -182,7 +209,7 @@ async def offer(
 ) -> int:
     """Publish each message when it is due, or as soon as it can be; return how many were.
 
-    It gives up when all should have been published.
+    It gives up when all should have been published, and returns then.
     """
     published = 0
     turned = start
@@ -195,8 +222,9 @@ async def offer(
             await asyncio.sleep(max(0, due - now))
             turned = monotonic()
         else:
-            contender.publish(prepared[published])
+            await publish(contender, prepared[published])
             published += 1
+    await asyncio.sleep(start + len(prepared) / rate - monotonic())
     return published
 
 
@@ -239,7 +267,7 @@ async def overload(
     last = max(arrivals[-1] for arrivals in answer.arrivals)
     return Overloaded(
         published / (last - start),
-        {str(each): percentile(late, each) for each in (50, 99)},
+        {str(each): percentile(late, each) for each in (50, 95, 99)},
         processor,
     )
 
@@ -295,6 +323,7 @@ class Server(NamedTuple):
     clients: int
     stalled: int
     measures: list[tuple[str, dict[str, Any]]]
+    witnesses: int = WITNESSES
 
     def run(self) -> list[Any]:
         """Measure in a fresh process."""
@@ -305,7 +334,9 @@ class Server(NamedTuple):
 
     async def measure(self) -> list[Any]:
         """Measure here."""
-        async with websocket_audience(self.kinds, self.clients, self.stalled) as audience:
+        async with websocket_audience(
+            self.kinds, self.clients, self.stalled, self.witnesses
+        ) as audience:
             return [
                 await MEASURES[name](audience, **arguments) for name, arguments in self.measures
             ]
@@ -314,5 +345,4 @@ class Server(NamedTuple):
 if __name__ == "__main__":
     raise_limit()
     server = Server(*json.loads(sys.argv[1]))
-    [loop] = [each for each in (ASYNCIO, UVLOOP) if each.name == server.loop]
-    print(json.dumps(loop.run(server.measure)))
+    print(json.dumps(RUN[server.loop](server.measure)))

@@ -80,6 +80,25 @@ ASYNCIO.run(server.measure)
 """
 
 
+FAULTY_RIVAL = """
+from benchmarks import ws_server
+from benchmarks.ws_contenders import MAKE, NATIVE, ROOM, Members
+
+ws_server.PATIENCE = 0.3
+
+class Faulty(Members):
+    async def publish(self, message: str) -> None:
+        if '"number":2,' in message:
+            {fault}
+        await ws_server.publish(super(), message)
+
+MAKE[{kind}] = Faulty
+arguments = {{"kinds": {{{kind}: {kind}}}, "size": 100, "burst": 1, "ticks": 5, "rounds": 1}}
+server = ws_server.Server("", [{kind}], 7, 0, [("cost", arguments)])
+ws_server.RUN[NATIVE if {kind} == NATIVE else "asyncio"](server.measure)
+"""
+
+
 def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
@@ -185,6 +204,23 @@ def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
                 "driftline                      | A",
             ],
         ),
+        (
+            "ws_patterns",
+            "WebSocket deliveries by pattern: 20 clients, 1 KiB, 50 a second",
+            [
+                "asyncio | send() in a loop           | naive  ",
+                "        | task for each send()       | task   ",
+                "        | tasks, and wait for all    | wait   ",
+                "        | broadcast()                | default",
+                "        | Queue and send()           | queue  ",
+                "        | PubSub and send()          | pubsub ",
+                "        | driftline topic and send() | -      ",
+                "        | driftline relay            | -      ",
+                "        | floor: transport.write()   | -      ",
+                "        | python-socketio room       | -      ",
+                "        | socketify topic            | -      ",
+            ],
+        ),
     ],
 )
 def test_a_benchmark_prints_its_table(
@@ -244,6 +280,33 @@ def test_a_miscount_of_websocket_clients_is_caught(fault: str, found: str) -> No
     assert result.returncode != 0
     assert "Miscount: no compression: " in result.stderr
     assert found in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault", "found"),
+    [
+        pytest.param("ROOM", "return", "another message", id="lost"),
+        pytest.param("ROOM", "message = message.upper()", "another message", id="another"),
+        pytest.param(
+            "ROOM", "self.members[2].transport.write(bytes([129, 0]))", "bytes, not", id="one more"
+        ),
+        pytest.param("NATIVE", "super().publish(message)", "another message", id="twice"),
+    ],
+)
+def test_a_miscount_of_clients_of_other_servers_is_caught(
+    kind: str, fault: str, found: str
+) -> None:
+    result = run("-c", FAULTY_RIVAL.format(kind=kind, fault=fault))
+
+    assert result.returncode != 0
+    assert "Miscount: " in result.stderr
+    assert found in result.stderr
+
+
+def test_the_miscount_of_clients_of_other_servers_is_in_the_fault() -> None:
+    result = run("-c", FAULTY_RIVAL.format(kind="ROOM", fault="pass"))
+
+    assert result.returncode == 0, result.stderr
 
 
 def test_the_miscount_of_websocket_clients_is_in_the_fault() -> None:
