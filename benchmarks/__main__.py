@@ -77,7 +77,8 @@ SECONDS = {
     "letting_go": 60,
     "bus_cost": 75,
     "bus_memory": 75,
-    "ws": 300,
+    "ws": 270,
+    "ws_patterns": 210,
     "hub": 120,
 }
 """About what each takes in full, to tell how long a run will still take."""

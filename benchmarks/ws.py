@@ -26,7 +26,8 @@ from .ws_contenders import (
 )
 from .ws_server import PLAIN, SHARED, STOCK, Held, Overloaded, Server
 
-SIZES = {"100 B": 100, "1 KiB": 1024, "10 KiB": 10240}
+SMALL, USUAL, LARGE = "100 B", "1 KiB", "10 KiB"
+SIZES = {SMALL: 100, USUAL: 1024, LARGE: 10240}
 SPARE = 100
 """Descriptors of a process that are not connections."""
 
@@ -57,7 +58,7 @@ class Size(NamedTuple):
 
     clients: Sequence[int]
     middle: int
-    """The number of clients that bursts and overload have."""
+    """The number of clients that bursts, all sizes of messages and overload have."""
     rounds: int
     deliveries: int
     """In each turn, about; a third of it with compression."""
@@ -69,10 +70,12 @@ class Size(NamedTuple):
     """Clients that do not read, among ten times as many."""
     stall: float
     """Seconds."""
+    together: bool = False
+    """Whether one server has all kinds of connections."""
 
 
-FULL = Size([200, 1000, 3000], 1000, 5, 20_000, 3, 3.0, 10, 10.0)
-QUICK = Size([20], 20, 1, 60, 1, 0.2, 2, 0.3)
+FULL = Size([200, 1000, 3000], 1000, 5, 5_000, 3, 1.5, 10, 7.0)
+QUICK = Size([20], 20, 1, 60, 1, 0.2, 2, 0.3, together=True)
 RATE = 1000
 KIBIBYTE = 1024
 MEBIBYTE = 1 << 20
@@ -85,10 +88,13 @@ Costs = dict[str, dict[str, dict[str, dict[str, list[float]]]]]
 
 
 def measured_together(size: Size) -> Iterator[tuple[int, list[Case]]]:
-    """Return what one server measures: clients, and cases of one kind of connections."""
-    for clients, compressed in product(size.clients, (False, True)):
-        cases = [ONE_COMPRESSED, TEN_COMPRESSED] if compressed else [ONE, TEN]
-        yield clients, cases if clients == size.middle else cases[:1]
+    """Return what one server measures: clients, and cases, without compression or with it."""
+    for clients, kinds in product(size.clients, (PLAINLY, COMPRESSED)):
+        cases = [case for case in CASES if case.burst == 1 or clients == size.middle]
+        if not size.together:
+            yield clients, [case for case in cases if case.kinds is kinds]
+        elif kinds is PLAINLY:
+            yield clients, cases
 
 
 def possible(clients: int, kinds: Sequence[str]) -> int:
@@ -96,11 +102,24 @@ def possible(clients: int, kinds: Sequence[str]) -> int:
     return min(clients, (raise_limit() - SPARE) // len(kinds))
 
 
+def sent(case: Case, middle: bool) -> list[str]:
+    """Return the sizes of the messages: not all everywhere, which would take most of the time."""
+    if not middle:
+        return [USUAL]
+    return [SMALL, USUAL] if case.burst > 1 else list(SIZES)
+
+
+def deliveries(case: Case, size: Size) -> int:
+    """Return about how many deliveries make a turn."""
+    return size.deliveries // 3 if case.kinds is COMPRESSED else size.deliveries
+
+
 def costs(loop: str, clients: int, cases: Sequence[Case], size: Size) -> dict[str, Any]:
     """Measure in one server, and return the costs by case and size of the messages."""
-    kinds = sorted(set(cases[0].kinds.values()))
+    kinds = sorted({kind for case in cases for kind in case.kinds.values()})
     connected = possible(clients, kinds)
-    cells = list(product(cases, SIZES))
+    middle = clients == size.middle
+    cells = [(case, name) for case in cases for name in sent(case, middle)]
     measures = [
         (
             "cost",
@@ -108,9 +127,7 @@ def costs(loop: str, clients: int, cases: Sequence[Case], size: Size) -> dict[st
                 "kinds": dict(case.kinds),
                 "size": SIZES[name],
                 "burst": case.burst,
-                "ticks": max(
-                    2, size.deliveries // (3 if STOCK in kinds else 1) // connected // case.burst
-                ),
+                "ticks": -(-max(2, deliveries(case, size) // connected) // case.burst),
                 "rounds": size.rounds,
             },
         )
@@ -131,13 +148,19 @@ def cost_title(case: Case) -> str:
 def cost_table(case: Case, results: Costs, rounds: int) -> Table:
     """Show one case."""
     rows: list[list[str]] = []
+    sizes = [size for size in SIZES if any(size in each for each in at_all(results))]
     for loop, by_clients in results.items():
         for clients, by_size in by_clients.items():
             for name in case.kinds:
                 first = name == next(iter(case.kinds))
                 row = [loop if first else "", f"{int(clients):,}" if first else "", name]
-                for values in by_size.values():
-                    row += [spread(values[name]), spread(cheaper(values, name), "x")]
+                for size in sizes:
+                    values = by_size.get(size)
+                    row += (
+                        [spread(values[name]), spread(cheaper(values, name), "x")]
+                        if values
+                        else ["-", "-"]
+                    )
                 rows.append(row)
     kinds = sorted(set(case.kinds.values()))
     return Table(
@@ -153,6 +176,8 @@ def cost_table(case: Case, results: Costs, rounds: int) -> Table:
             "websockets' client, and compare every message.",
             f"In each tick {case.burst} published, then the loop turns until all connections have "
             "been written to; the time ends when the kernel has taken everything.",
+            f"Left out, for time: {LARGE} in bursts, and all but {USUAL} with other numbers of "
+            "clients than bursts have.",
             f"Contenders take turns on the same connections, shuffled in each of {rounds} rounds; "
             "median and [lowest-highest].",
             f"{installed('websockets')}, on the loopback. Clients delay acknowledgements.",
@@ -161,11 +186,16 @@ def cost_table(case: Case, results: Costs, rounds: int) -> Table:
             "loop",
             "clients",
             "contender",
-            *(column for size in SIZES for column in (f"{size}, us", "cheaper")),
+            *(column for size in sizes for column in (f"{size}, us", "cheaper")),
         ],
         rows,
         results,
     )
+
+
+def at_all(results: Costs) -> list[dict[str, dict[str, list[float]]]]:
+    """Return the costs by size of the messages, of all loops and numbers of clients."""
+    return [by_size for by_clients in results.values() for by_size in by_clients.values()]
 
 
 def cheaper(values: Mapping[str, list[float]], name: str, rival: str = BROADCAST) -> list[float]:
@@ -328,6 +358,7 @@ def tables(track: Track, quick: bool) -> list[Table]:
     """Measure every case on asyncio and uvloop."""
     size = QUICK if quick else FULL
     loops = [loop.name for loop in LOOPS if loop is not TRIO]
+    others = loops[:1] if quick else loops
     results: dict[str, Costs] = {case.name: {} for case in CASES}
     for loop, (clients, cases) in track(list(product(loops, measured_together(size))), "ws, cost"):
         for case, found in costs(loop, clients, cases, size).items():
@@ -335,6 +366,6 @@ def tables(track: Track, quick: bool) -> list[Table]:
     return [
         *(cost_table(case, results[case.name], size.rounds) for case in CASES),
         bars(results, loops, size.middle),
-        overload(loops, size, track),
-        stalled(loops, size, track),
+        overload(others, size, track),
+        stalled(others, size, track),
     ]

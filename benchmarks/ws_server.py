@@ -169,17 +169,16 @@ async def turn(
     connections = audience.connections[kind]
     contender = MAKE[name](connections)
     await ASYNCIO.checkpoint()  # in which tasks start
-    how_many = burst * (ticks + 1)
-    prepared = [
+    how_many = 1 + burst * ticks
+    first, *others = [
         contender.prepare(message) for message in messages(audience.published, how_many, size)
     ]
-    pieces = [prepared[start : start + burst] for start in range(0, how_many, burst)]
-    await deliver(contender, pieces[0])
+    await deliver(contender, [first])
     await drained(connections)
     gc.collect()
     begin = process_time()
-    for piece in pieces[1:]:
-        await deliver(contender, piece)
+    for start in range(0, len(others), burst):
+        await deliver(contender, others[start : start + burst])
     await drained(connections)
     taken = process_time() - begin
     await audience.verify(kind, how_many, size)
