@@ -51,14 +51,6 @@ class Broadcast(WebSocketContender):
         broadcast(self.connections, message)
 
 
-async def send(connection: ServerConnection, message: str) -> None:
-    """Send, whether or not the client is still there, as the websockets documentation does."""
-    try:  # noqa: SIM105, as documented
-        await connection.send(message)
-    except ConnectionClosed:
-        pass
-
-
 class Naive(WebSocketContender):
     """The naive way of the websockets documentation: send to one after the other."""
 
@@ -67,7 +59,10 @@ class Naive(WebSocketContender):
 
     async def publish(self, message: str) -> None:
         for connection in self.connections.copy():
-            await send(connection, message)
+            try:  # noqa: SIM105, as documented
+                await connection.send(message)
+            except ConnectionClosed:
+                pass
 
 
 class TaskPerSend(WebSocketContender):
@@ -78,27 +73,29 @@ class TaskPerSend(WebSocketContender):
         self.left = 0
 
     async def send(self, connection: ServerConnection, message: str) -> None:
-        await send(connection, message)
+        try:  # noqa: SIM105, as documented
+            await connection.send(message)
+        except ConnectionClosed:
+            pass
         self.left -= 1
 
-    def publish(self, message: str) -> None:
+    def publish(self, message: str) -> Awaitable[None] | None:
         self.left += len(self.connections)
         for connection in self.connections:
             asyncio.create_task(self.send(connection, message))  # noqa: RUF006, as documented
+        return None
 
     def complete(self) -> bool:
         return not self.left
 
 
-class WaitForAll(WebSocketContender):
+class WaitForAll(TaskPerSend):
     """The same, but wait until the last one is done."""
 
-    def __init__(self, connections: Connections) -> None:
-        self.connections = set(connections)
-
     async def publish(self, message: str) -> None:
+        self.left += len(self.connections)
         await asyncio.wait([
-            asyncio.create_task(send(connection, message)) for connection in self.connections
+            asyncio.create_task(self.send(connection, message)) for connection in self.connections
         ])  # fmt: skip
 
 

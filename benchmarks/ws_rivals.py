@@ -49,9 +49,9 @@ async def serve_room(members: list[Member]) -> AsyncIterator[int]:
         await server.enter_room(session, ALL)
         members.append(Member(publish, environ["aiohttp.request"].transport))
 
-    application = web.Application()
-    server.attach(application)
-    runner = web.AppRunner(application)
+    app = web.Application()
+    server.attach(app)
+    runner = web.AppRunner(app)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
