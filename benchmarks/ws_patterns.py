@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib.util import find_spec
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
+from . import drawing
 from .loops import ASYNCIO, LOOPS, TRIO
 from .measure import Table, Track, installed, interleave, ratios, spread
 from .ws import possible
@@ -190,6 +191,24 @@ def settings(size: Size) -> list[str]:
         f"{', '.join(map(installed, ('websockets', 'python-socketio', 'aiohttp', 'socketify')))}, "
         "on the loopback. Clients delay acknowledgements.",
     ]
+
+
+def plot(tables: Sequence[Table]) -> str:
+    """Draw how many deliveries fill one processor."""
+    by_loop = cast(Mapping[str, Mapping[str, Mapping[str, list[float]]]], tables[0].samples)
+    return drawing.bars(
+        "WebSocket deliveries that fill one processor of the server, by way to broadcast",
+        {
+            loop: {
+                f"{name} ({SHARED[name]})" if SHARED.get(name) else name: [
+                    1e6 / cost for cost in measured["cost"]
+                ]
+                for name, measured in contenders.items()
+            }
+            for loop, contenders in by_loop.items()
+        },
+        "deliveries a second",
+    )
 
 
 def tables(track: Track, quick: bool) -> list[Table]:

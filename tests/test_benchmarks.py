@@ -20,7 +20,7 @@ from benchmarks.loops import ASYNCIO
 pytestmark = pytest.mark.once
 
 ROOT = Path(__file__).parent.parent
-PLOTS = {"deliveries", "latency", "memory", "publish_cost", "ws"}
+PLOTS = {"deliveries", "latency", "memory", "publish_cost", "ws", "ws_patterns"}
 
 FAULTY = """
 from benchmarks import audience, deliveries, loops, peers, peers_memory
