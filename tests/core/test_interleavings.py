@@ -22,7 +22,7 @@ from anyio.lowlevel import checkpoint
 
 import driftline
 from driftline import PositionLost, Subscription, Topic
-from driftline._core import invariants
+from driftline._core import invariants, senders
 from driftline._core import subscription as subscription_module
 from driftline._core.parking import on_threads
 from proof import interleavings, seeded_trio, shuffled
@@ -317,6 +317,24 @@ WAYS_TO_READ: dict[str, Callable[[Subscription[int]], object]] = {
 }
 
 
+def test_n2_a_thread_that_is_about_to_wait_for_room_is_told_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(senders, "_PAUSE", 1e6)  # so that it does not look by itself
+
+    def make() -> Meeting:
+        topic = Topic[int]("topic", limit=1)
+        subscription = topic.subscribe()
+        topic.publish(1)
+
+        def check() -> None:
+            assert subscription.receive_nowait() == 2
+
+        return Meeting([lambda: topic.send_blocking(2), subscription.receive_nowait], check)
+
+    explore_some(make)
+
+
 @pytest.mark.parametrize("read", WAYS_TO_READ.values(), ids=WAYS_TO_READ)
 def test_p6_a_subscription_closed_by_another_thread_gives_a_message_or_says_so(
     read: Callable[[Subscription[int]], object],
@@ -375,8 +393,9 @@ def test_p1_p8_d3_a_cut_by_another_thread_makes_nothing_lost_untold_or_double(wa
 
         return Meeting([read_once, publish_and_close], check)
 
-    # All of them, which are some thousand, take as long as half of this file.
-    interleavings.explore(make, within=[driftline], bound=1, most=500)
+    # All schedules of all ways, which are some thousand, take as long as half of this file.
+    most = 20_000 if way == "batches" else 500
+    interleavings.explore(make, within=[driftline], bound=1, most=most)
 
 
 def test_l1_a_limit_that_another_thread_lowers_is_exact() -> None:

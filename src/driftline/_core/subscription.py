@@ -147,10 +147,8 @@ class Subscription(Tolerant[T], ObjectReceiveStream[T]):
         self._received += 1
         self._link = following
         if self._closed:  # in this moment, by another thread
-            hold = Hold(link)
-            del link, following
+            link, following = Hold(link), None  # type: ignore[assignment]
             self._forget()
-            del hold
         return value
 
     def receive_nowait(self) -> T:
@@ -407,16 +405,18 @@ class Subscription(Tolerant[T], ObjectReceiveStream[T]):
 
     def _take(self) -> tuple[T, float]:
         """Move on, and return the message and its time."""
-        hold = Hold(self._link)
-        following = Hold(hold.link.next or END)
+        link = self._link
+        following = link.next
         try:
-            value, time = hold.link.value, hold.link.time
+            value, time = link.value, link.time
+            if not following:
+                raise AttributeError
         except AttributeError:  # closed, or cut off, in this moment
+            link, following = Hold(link), Hold(following or END)  # type: ignore[assignment]
             raise NotYet from None
-        if following.link is END:  # closed, or nothing there
-            raise NotYet
         self._received += 1
-        self._link = following.link
+        self._link = following
         if self._closed:
+            link, following = Hold(link), None  # type: ignore[assignment]
             self._forget()
         return value, time
