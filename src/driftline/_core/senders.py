@@ -14,8 +14,8 @@ Invariants:
 
 N1. `_slowest` is at most the number of any live subscription, for these only grow, unless
     `newcomers` is True: one may have begun further back.
-N2. Who waits has looked for room once more after the milestone that it waits for was found alive.
-    The first looks again after `_PAUSE` in any case.
+N2. Who waits has looked for room once more after it began to listen, and after the milestone that
+    it waits for was found alive. The first looks again after `_PAUSE` in any case.
 N3. Whoever leaves the queue wakes the next.
 """
 
@@ -66,12 +66,12 @@ class Senders:
             first = self.queue[0]
         except IndexError:
             return
-        first.bell.publish(None)
+        first.ring()
 
     def wake_all(self) -> None:
         """Have all look whether the topic was closed."""
         for sender in self.queue.copy():
-            sender.bell.publish(None)
+            sender.ring()
 
     def room(self, topic: Topic[Any], wake: Callable[[object], None]) -> bool:
         """Return whether the slowest subscription is less than the limit behind.
@@ -96,15 +96,16 @@ class Senders:
 
 
 class Sender:
-    """One who waits, in a task or in a thread."""
+    """One who publishes when there is room, in a task or in a thread."""
 
-    __slots__ = ("_senders", "_topic", "bell", "heard", "thread")
+    __slots__ = ("_bell", "_senders", "_topic", "heard", "thread")
 
-    def __init__(self, topic: Topic[Any], bell: Topic[None]) -> None:
+    heard: Subscription[None]
+
+    def __init__(self, topic: Topic[Any]) -> None:
         self._topic = topic
         self._senders = topic._senders
-        self.bell = bell
-        self.heard: Subscription[None] = bell.subscribe()
+        self._bell: Topic[None] | None = None
         self.thread = get_ident()
 
     def enter(self) -> None:
@@ -112,11 +113,22 @@ class Sender:
         self._senders.queue.append(self)
 
     def may_publish(self) -> bool:
-        """Return whether it is first, and there is room; otherwise `heard` tells when to ask."""
+        """Return whether it is first, and there is room."""
         self._topic._refuse_if_closed()
         return self._senders.queue[0] is self and all(
             chain._senders.room(chain, self._senders.wake) for chain in self._topic._chains()
         )
+
+    def listen(self) -> None:
+        """From now on, have `heard` tell when to ask again: dear, and only for who must wait."""
+        bell = self._topic._bell()
+        self.heard = bell.subscribe()
+        self._bell = bell
+
+    def ring(self) -> None:
+        """Have it ask again. Who does not listen yet will ask when it does (N2)."""
+        if self._bell is not None:
+            self._bell.publish(None)
 
     @property
     def patience(self) -> float | None:
@@ -155,6 +167,8 @@ class Sending(Generic[T]):
         try:
             sender.enter()
             await checkpoint()
+            if not sender.may_publish():
+                sender.listen()
             while not sender.may_publish():
                 with anyio.move_on_after(sender.patience):
                     await sender.heard.receive()
@@ -181,6 +195,8 @@ class Sending(Generic[T]):
         sender = self._sender()
         try:
             sender.enter()
+            if not sender.may_publish():
+                sender.listen()
             while not sender.may_publish():
                 rest = min(deadline - monotonic(), _PAUSE)
                 if rest <= 0:
@@ -221,7 +237,7 @@ class Sending(Generic[T]):
                 f"send needs a limit of at least {replay.messages + limits.milestones.apart:g} "
                 f"beside a replay of {replay.messages:g}: give the topic more, or less to replay"
             )
-        return Sender(topic, topic._bell())
+        return Sender(topic)
 
     def _send(self: Any, value: Any) -> None:
         sizes = () if self._sizeof is None else (checked_size(self._sizeof, value),)
