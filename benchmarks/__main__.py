@@ -18,6 +18,7 @@ from typing import Any
 from . import (
     bus_cost,
     bus_memory,
+    compiled,
     deliveries,
     disruptor,
     drain,
@@ -31,6 +32,7 @@ from . import (
     stalled,
     thread_latency,
     tokio,
+    where_time_goes,
     ws,
     ws_patterns,
     zio,
@@ -45,6 +47,7 @@ BENCHMARKS: dict[str, ModuleType] = {
     "memory": memory,
     "latency": latency,
     "thread_latency": thread_latency,
+    "profile": where_time_goes,
     "peers": peers,
     "tokio": tokio,
     "zio": zio,
@@ -58,6 +61,7 @@ BENCHMARKS: dict[str, ModuleType] = {
     "ws": ws,
     "ws_patterns": ws_patterns,
     "hub": hub,
+    "compiled": compiled,
 }
 """Each answers one question, with `tables`; some also draw them, with `plot`."""
 
@@ -67,6 +71,7 @@ SECONDS = {
     "memory": 50,
     "latency": 95,
     "thread_latency": 22,
+    "profile": 60,
     "peers": 260,
     "tokio": 15,
     "zio": 105,
@@ -81,7 +86,10 @@ SECONDS = {
     "ws_patterns": 210,
     "hub": 120,
 }
-"""About what each takes in full, to tell how long a run will still take."""
+"""About what each takes in full, of those that run if none is named, to tell how long it will take.
+
+One that needs a C compiler runs only when it is named.
+"""
 
 PLOTS = "images/measured"
 """Where the plots of a page are."""
@@ -89,7 +97,7 @@ PLOTS = "images/measured"
 
 def run_here(names: Sequence[str], quick: bool) -> dict[str, Any]:
     """Run the benchmarks in this interpreter, print their tables and return all as JSON has it."""
-    estimate = Estimate({name: 0 if quick else SECONDS[name] for name in names})
+    estimate = Estimate({name: 0 if quick else SECONDS.get(name, 120) for name in names})
     done: dict[str, Any] = {}
     with progress(estimate) as track:
         for name in names:
@@ -177,7 +185,7 @@ def parsed() -> argparse.Namespace:
 def main() -> int:
     """Read the command line and run what it asks for."""
     options = parsed()
-    names = options.names or list(BENCHMARKS)
+    names = options.names or list(SECONDS)
     if options.kept:
         runs = json.loads(options.kept.read_text(encoding="utf-8"))
     else:

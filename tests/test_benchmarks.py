@@ -123,6 +123,11 @@ def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
             ["no limit", "limit=10_000", "limit=1", "limit_bytes=1_280_000", "replay=1000"],
         ),
         (
+            "profile",
+            "Where the time of a delivery goes: asyncio",
+            ["the event loop: stepping tasks", "driftline: reading", "floor: one task switch each"],
+        ),
+        (
             "bus_memory",
             "Growth of a process in which 5,000 names or patterns come and go on a bus",
             ["names, published to once", "patterns, subscribed to and dropped"],
