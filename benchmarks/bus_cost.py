@@ -111,7 +111,7 @@ def new_names() -> Iterator[str]:
 
 def one_topic(quick: bool) -> Table:
     """Measure every way to publish a message on one topic."""
-    publishes, rounds = (300, 2) if quick else (1_000, 51)
+    publishes, rounds = (300, 2) if quick else (1_000, 25)
     held = Bus()
     named = {
         NAMED: Named(repeat(NAME), [], []),
@@ -231,7 +231,7 @@ class Size(NamedTuple):
     rounds: int
 
 
-FULL = [Size(1, 11), Size(1_000, 11), Size(100_000, 5)]
+FULL = [Size(1, 7), Size(1_000, 7), Size(100_000, 3)]
 QUICK = [Size(1, 1), Size(300, 1)]
 
 

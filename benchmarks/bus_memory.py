@@ -1,4 +1,4 @@
-"""Does a bus need more memory after a million names, or a million subscriptions to patterns?
+"""Does a bus need more memory after many names, or many subscriptions to patterns?
 
 Names that nobody holds are published to, with a reader of a pattern that matches one of ten and
 without. Subscriptions to patterns, each another one, are made and dropped. Each case is a fresh
@@ -19,7 +19,7 @@ from .measure import ROOT, Table, Track
 from .memory import resident
 
 PARTS = 10
-FULL = 1_000_000
+FULL = 300_000
 QUICK = 5_000
 
 

@@ -167,7 +167,7 @@ def situations_on(loop: Loop, quick: bool) -> list[Situation]:
     """Return all that is measured on `loop`."""
     messages = 100_000 if quick else 200_000
     flooding = 50_000 if quick else 100_000
-    rounds = 1 if quick else 3
+    rounds = 1 if quick else 2
     readers: dict[str, Callable[[], Contender[int]]]
     stalled: dict[str, Callable[[], Stallable[object]]]
     flooded: dict[str, Callable[[], Contender[int]]]

@@ -30,7 +30,7 @@ class Size(NamedTuple):
     """Of the hub, in seconds."""
 
 
-FULL = Size(900, 100, 25, 20, 4.0)
+FULL = Size(900, 100, 25, 14, 4.0)
 QUICK = Size(9, 1, 200, 1, 0.3)
 
 

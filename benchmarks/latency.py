@@ -53,7 +53,7 @@ class Size(NamedTuple):
     rounds: int
 
 
-FULL = Size(1000, 12, 3)
+FULL = Size(1000, 10, 3)
 QUICK = Size(20, 2, 1)
 
 

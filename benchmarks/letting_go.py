@@ -175,7 +175,7 @@ def check(reader: Reader, messages: int, kept: int) -> None:
 
 def tables(track: Track, quick: bool) -> list[Table]:
     """Measure every way to let go on every loop."""
-    messages, rounds = (200_000, 1) if quick else (3_000_000, 1)
+    messages, rounds = (200_000, 1) if quick else (2_000_000, 1)
     cells = [
         (loop, (name, action))
         for loop, (name, action) in product(LOOPS, ACTIONS.items())

@@ -91,8 +91,8 @@ class Column(NamedTuple):
 def tables(track: Track, quick: bool) -> list[Table]:
     """Measure every topic with every reader."""
     columns = [
-        Column("nobody reads", nobody, 1_000 if quick else 3_000, 1 if quick else 31),
-        Column("one reads each at once", reads_each, 1_000 if quick else 3_000, 1 if quick else 31),
+        Column("nobody reads", nobody, 1_000 if quick else 3_000, 1 if quick else 21),
+        Column("one reads each at once", reads_each, 1_000 if quick else 3_000, 1 if quick else 21),
         Column("one has stalled", stalls, 10_500 if quick else 30_000, 1 if quick else 9),
     ]
     results: dict[str, dict[str, list[float]]] = {}

@@ -19,7 +19,6 @@ from itertools import product
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from . import drawing
 from .audience import Miscount
 from .contenders import (
     DOCUMENTED,
@@ -100,6 +99,9 @@ def in_fresh_process(name: str, readers: int, messages: int, method: str) -> flo
 
 def plot(tables: Sequence[Table]) -> str:
     """Draw what a pending message takes, by number of stalled readers."""
+    # Not imported where memory is weighed: what an import leaves free would hide what grows.
+    from . import drawing
+
     [table] = tables
     samples = cast(Mapping[str, list[float]], table.samples)
     panels: dict[str, dict[str, dict[float, list[float]]]] = {}

@@ -38,10 +38,10 @@ class Size(NamedTuple):
 
 
 FULL = [
-    Size(10, 200, 10, 3),
-    Size(100, 50, 2, 3),
+    Size(10, 200, 8, 3),
+    Size(100, 40, 1, 3),
     Size(1000, 5, 1, 3),
-    Size(10_000, 3, 1, 2),
+    Size(10_000, 2, 1, 2),
 ]
 QUICK = [Size(10, 5, 1, 2)]
 

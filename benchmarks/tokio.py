@@ -114,7 +114,7 @@ class Size(NamedTuple):
 
 FULL = [Size(1, 40), Size(4, 20), Size(16, 8)]
 QUICK = [Size(1, 5), Size(16, 2)]
-ROUNDS = 25
+ROUNDS = 13
 
 
 async def turn(make: Callable[[int], Channel], size: Size) -> float:

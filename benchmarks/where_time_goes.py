@@ -104,7 +104,7 @@ class Size(NamedTuple):
     sampled: float
 
 
-FULL = Size(4, 0.3, 0.6)
+FULL = Size(3, 0.3, 0.6)
 QUICK = Size(2, 0.02, 0.05)
 
 SAMPLED = hasattr(faulthandler, "register")  # not on Windows

@@ -59,7 +59,7 @@ class Size(NamedTuple):
     witnesses: int
 
 
-FULL = Size([loop.name for loop in LOOPS if loop is not TRIO], 1000, 3, 10, 20, 2.0, 20)
+FULL = Size([loop.name for loop in LOOPS if loop is not TRIO], 1000, 3, 10, 20, 1.0, 20)
 QUICK = Size([ASYNCIO.name], 20, 1, 3, 50, 0.1, 5)
 
 

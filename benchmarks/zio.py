@@ -190,7 +190,7 @@ def settings_on(loop: Loop, shapes: list[Shape], rounds: int) -> list[str]:
 
 def tables(track: Track, quick: bool) -> list[Table]:
     """Measure every shape on every loop."""
-    shapes, rounds = (QUICK, 2) if quick else (FULL, 5)
+    shapes, rounds = (QUICK, 2) if quick else (FULL, 3)
     rows: dict[Loop, list[list[str]]] = {loop: [] for loop in LOOPS}
     samples: dict[Loop, dict[str, object]] = {loop: {} for loop in LOOPS}
     for loop, shape in track(list(product(LOOPS, shapes)), "zio"):

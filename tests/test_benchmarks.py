@@ -503,7 +503,7 @@ def test_every_peer_has_figures(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert "not installed" not in result.stdout
     [measured] = json.loads(report.read_text(encoding="utf-8"))
-    rates, ratios, cost, memory, threads, guarantees = measured["benchmarks"]["peers"]
+    rates, ratios, cost, memory, threads, guarantees = measured["benchmarks"]["peers"]["tables"]
     for table, figures in ((rates, [2]), (ratios, [3]), (cost, [1]), (threads, [1])):
         for row in table["rows"]:
             assert all(row[column][0].isdigit() for column in figures), row
