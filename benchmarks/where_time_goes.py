@@ -40,7 +40,7 @@ from . import deliveries
 from .audience import Audience, audience
 from .contenders import BATCHES, DRIFTLINE, Contender, Driftline, DriftlineBatches, settings_of
 from .deliveries import BURST, FLOOR
-from .loops import LOOPS, Loop
+from .loops import ASYNCIO, LOOPS, Loop
 from .measure import ROOT, Table, Track, interleave, short, spread
 
 READERS = 1000
@@ -99,13 +99,14 @@ SHAPES = [
 class Size(NamedTuple):
     """How many turns each shape has, and how many seconds they take without samples and with."""
 
+    loops: list[Loop]
     rounds: int
     timed: float
     sampled: float
 
 
-FULL = Size(3, 0.3, 0.6)
-QUICK = Size(2, 0.02, 0.05)
+FULL = Size(LOOPS, 3, 0.3, 0.6)
+QUICK = Size([ASYNCIO], 1, 0.02, 0.05)
 
 SAMPLED = hasattr(faulthandler, "register")  # not on Windows
 TRIES = 5
@@ -203,7 +204,7 @@ def tables(track: Track, quick: bool) -> list[Table]:
     size = QUICK if quick else FULL
     times: dict[tuple[Loop, str], list[float]] = {}
     counts: dict[tuple[Loop, str], Counter[str]] = {}
-    for loop, shape in track(list(product(LOOPS, SHAPES)), "where time goes"):
+    for loop, shape in track(list(product(size.loops, SHAPES)), "where time goes"):
         contenders: dict[str, Callable[[], Any]] = {
             shape.title: partial(loop.run, timed, loop, shape, size.timed),
             SAMPLES: partial(sample, loop, shape, size.sampled),
@@ -216,7 +217,7 @@ def tables(track: Track, quick: bool) -> list[Table]:
         counts[loop, shape.title] = sum(results[SAMPLES], Counter())
         if FLOOR in results:
             times[loop, FLOOR] = [1e6 / rates.single for rates in results[FLOOR]]
-    return [table(loop, times, counts, size) for loop in LOOPS]
+    return [table(loop, times, counts, size) for loop in size.loops]
 
 
 def table(

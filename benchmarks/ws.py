@@ -74,7 +74,7 @@ class Size(NamedTuple):
     """Whether one server has all kinds of connections."""
 
 
-FULL = Size([200, 1000, 3000], 1000, 3, 4_000, 2, 1.5, 10, 7.0)
+FULL = Size([200, 1000, 3000], 1000, 3, 4_000, 2, 1.5, 10, 10.0)
 QUICK = Size([20], 20, 1, 60, 1, 0.2, 2, 0.3, together=True)
 RATE = 1000
 KIBIBYTE = 1024
