@@ -27,7 +27,7 @@ SECONDS ?= 60
 SEED ?= 1
 TIMES ?= 1
 
-.PHONY: demo demo-broadcast test check lint types layers types-and-tests docs bench measured clean
+.PHONY: demo demo-broadcast test check environments lint types layers types-and-tests docs bench measured clean
 .PHONY: schedules reentry soak planted mutation fuzz coverage covered conformance model
 
 demo: .venv/ready
@@ -39,7 +39,10 @@ demo-broadcast: .venv/ready
 test: .venv/ready
 	$(PYTHON) -m pytest
 
-check: lint layers types-and-tests
+check: environments lint layers types-and-tests
+
+environments:
+	tools/environments
 
 lint: .venv/ready
 	$(PYTHON) -m ruff check .

@@ -107,7 +107,7 @@ def lines(
             axes.errorbar(
                 at,
                 middles,
-                yerr=[below, above],
+                yerr=[below, above] if any(below + above) else None,
                 **{**mark(names, name), **marked},
                 elinewidth=1,
                 linestyle="--" if name.startswith("floor") else "-",

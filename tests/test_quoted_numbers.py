@@ -1,4 +1,4 @@
-"""What the pages of explanation quote is what was measured."""
+"""What the pages of explanation and the README quote is what was measured."""
 
 import re
 from pathlib import Path
@@ -52,6 +52,13 @@ def test_every_number_of_the_page_on_performance_was_measured() -> None:
     text = (DOCUMENTATION / "explanation" / "performance.md").read_text()
     assert len(quoted(text, EVERY)) > 80
     assert invented(text, TABLES, EVERY) == []
+
+
+def test_every_number_of_the_readme_was_measured() -> None:
+    text = (DOCUMENTATION.parent / "README.md").read_text()
+    section = text.split("\n## Measured\n")[1].split("\n## ")[0]
+    assert len(quoted(section, EVERY)) > 15
+    assert invented(section, TABLES, EVERY) == []
 
 
 def test_a_number_that_was_not_measured_is_found() -> None:
