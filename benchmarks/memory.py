@@ -51,7 +51,7 @@ class Size(NamedTuple):
     messages_in_queues: int
 
 
-FULL = [Size(1, 30_000, 30_000), Size(100, 30_000, 6_000), Size(1000, 30_000, 600)]
+FULL = [Size(1, 300_000, 300_000), Size(100, 30_000, 6_000), Size(1000, 30_000, 600)]
 QUICK = [Size(20, 2_000, 500)]
 
 
@@ -104,14 +104,14 @@ def plot(tables: Sequence[Table]) -> str:
 
     [table] = tables
     samples = cast(Mapping[str, list[float]], table.samples)
-    panels: dict[str, dict[str, dict[float, list[float]]]] = {}
+    traced: dict[str, dict[float, list[float]]] = {}
     for name in sorted(samples, key=lambda name: not name.startswith(DRIFTLINE)):
         contender, readers, method = name.split(", ")
-        series = panels.setdefault(method, {}).setdefault(contender, {})
-        series[int(readers)] = samples[name]
+        if method == "traced":
+            traced.setdefault(contender, {})[int(readers)] = samples[name]
     return drawing.lines(
         "Bytes for each pending message, by number of stalled readers",
-        panels,
+        {"asyncio": traced},
         "stalled readers",
         "bytes a message",
     )
@@ -147,7 +147,8 @@ def tables(track: Track, quick: bool) -> list[Table]:
             "Bytes per pending message, beside the payload",
             [
                 "Readers that subscribed and never read; every message is the same object.",
-                "traced: by tracemalloc; resident: by the growth of the process.",
+                "traced: by tracemalloc; resident: by the growth of the process, which may have "
+                "had some to spare.",
                 "Queues get fewer messages with many readers, for time; their share is constant.",
                 f"{QUEUES}: unbounded; {DRIFTLINE}: one topic without limits, without and with "
                 f"`sizeof=len`; {DOCUMENTED}: `PubSub` of the websockets documentation.",
