@@ -38,7 +38,7 @@ from . import (
     zio,
 )
 from .document import document
-from .measure import ROOT, Table, surroundings
+from .measure import ROOT, Table, commit, surroundings
 from .progress import Estimate, progress
 
 BENCHMARKS: dict[str, ModuleType] = {
@@ -105,7 +105,11 @@ def run_here(names: Sequence[str], quick: bool) -> dict[str, Any]:
             for table in tables:
                 print(table.markdown(), flush=True)
             seconds = round(estimate.finish(name), 1)
-            done[name] = {"seconds": seconds, "tables": [asdict(table) for table in tables]}
+            done[name] = {
+                "commit": commit(),
+                "seconds": seconds,
+                "tables": [asdict(table) for table in tables],
+            }
     return {"machine": surroundings(), "quick": quick, "benchmarks": done}
 
 
@@ -124,6 +128,12 @@ def other_pythons() -> list[str]:
     """Return the interpreters of the project's other environments."""
     found = [*ROOT.glob(".venv/bin/python"), *sorted(ROOT.glob(".venvs/*/bin/python"))]
     return [str(python) for python in found if python.parent.parent != Path(sys.prefix)]
+
+
+def merged(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the first run, with the benchmarks of later ones in place of its own."""
+    benchmarks = {name: done for run in runs for name, done in run["benchmarks"].items()}
+    return {**runs[0], "benchmarks": benchmarks}
 
 
 def draw(run: Mapping[str, Any], folder: Path) -> None:
@@ -163,9 +173,11 @@ def parsed() -> argparse.Namespace:
     )
     parser.add_argument(
         "--kept",
+        nargs="+",
         type=Path,
         metavar="FILE",
-        help="measure nothing, but draw or document what --json has kept there",
+        help="measure nothing, but draw or document what --json has kept there; of a benchmark "
+        "that is in several files, what is in the last of them",
     )
     parser.add_argument(
         "--pythons",
@@ -187,7 +199,7 @@ def main() -> int:
     options = parsed()
     names = options.names or list(SECONDS)
     if options.kept:
-        runs = json.loads(options.kept.read_text(encoding="utf-8"))
+        runs = [merged([json.loads(file.read_text(encoding="utf-8"))[0] for file in options.kept])]
     else:
         runs = [json.loads(json.dumps(run_here(names, options.quick)))]
         pythons = [] if options.pythons is None else options.pythons or other_pythons()

@@ -33,7 +33,9 @@ def document(run: Mapping[str, Any], modules: Mapping[str, ModuleType], plots: s
     for name, measured in done.items():
         module = modules[name]
         question = str(module.__doc__).partition("\n")[0]
-        parts.append(f"## {question}\n\n`python -m benchmarks {name}`\n")
+        commit = measured["commit"]
+        other = f", at {commit}" if commit != run["machine"]["commit"] else ""
+        parts.append(f"## {question}\n\n`python -m benchmarks {name}`{other}\n")
         if hasattr(module, "plot"):
             parts.append(f"![{question}]({plots}/{name}.svg)\n")
         parts += ["\n".join(section(Table(**table))) for table in measured["tables"]]

@@ -295,6 +295,30 @@ class BlinkerSignal(Entered):
         await asyncio.Event().wait()
 
 
+class CulsansQueues(Entered):
+    """One queue of culsans per client."""
+
+    def __init__(self) -> None:
+        import culsans
+
+        self.make = culsans.Queue[int]
+        self.clients: list[culsans.AsyncQueue[int]] = []
+
+    async def publish(self, value: int) -> None:
+        for client in self.clients:
+            client.put_nowait(value)
+
+    async def read(self, receive: Receive) -> None:
+        take = await self.stall()
+        while True:
+            receive(await take())
+
+    async def stall(self) -> Take:
+        client = self.make().async_q
+        self.clients.append(client)
+        return client.get
+
+
 def present(distribution: str) -> bool:
     """Return whether a library is installed."""
     try:
@@ -345,6 +369,7 @@ LITESTAR = "litestar.channels, memory"
 DJANGO = "Django channels, in memory"
 REACTIVEX = "reactivex Subject"
 BLINKER = "blinker signal"
+CULSANS = "culsans.Queue per client"
 
 PEERS = {
     DRIFTLINE: Entry(lambda: PlainHolding(Driftline()), "", SETTINGS[DRIFTLINE]),
@@ -410,6 +435,11 @@ PEERS = {
         most={"single": 1000, "burst": 100},
         why="each receive() looks at all readers, so a burst takes a minute with 1,000, "
         "and one message takes minutes with 10,000",
+    ),
+    CULSANS: Entry(
+        CulsansQueues,
+        "culsans",
+        "unbounded, `async_q.put_nowait` in a loop over a list, `await async_q.get()`",
     ),
     REACTIVEX: Entry(
         ReactivexSubject,

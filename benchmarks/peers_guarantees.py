@@ -22,6 +22,7 @@ from .peers_contenders import (
     AIOPUBSUB,
     BLINKER,
     BROADCASTER,
+    CULSANS,
     DJANGO,
     LITESTAR,
     MULTISUBSCRIBER,
@@ -30,7 +31,7 @@ from .peers_contenders import (
     Peer,
     Plain,
 )
-from .peers_threads import CULSANS, JANUS, available
+from .peers_threads import JANUS, available
 
 SLEEP = 0.4
 """Seconds that the readers' loop sleeps; the thread publishes after a sixth of them."""

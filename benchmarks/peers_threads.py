@@ -20,7 +20,7 @@ from .contenders import (
 )
 from .loops import ASYNCIO
 from .measure import Table, Track, installed, interleave, ratios, spread
-from .peers_contenders import Receive, present
+from .peers_contenders import CULSANS, Receive, present
 
 
 class QueuesAtOnce(AsyncioQueues[int]):
@@ -34,7 +34,7 @@ class QueuesAtOnce(AsyncioQueues[int]):
         self.loop.call_soon_threadsafe(super().publish, value)
 
 
-class CulsansQueues:
+class CulsansQueuesFromThread:
     """One `culsans.Queue` per client."""
 
     def __init__(self) -> None:
@@ -80,7 +80,6 @@ class JanusQueues:
             await queue.aclose()
 
 
-CULSANS = "culsans.Queue per client"
 JANUS = "janus.Queue per client"
 AT_ONCE = "asyncio.Queue per client, one call_soon_threadsafe"
 EACH = "asyncio.Queue per client, call_soon_threadsafe each"
@@ -90,7 +89,7 @@ MAKERS: dict[str, Callable[[], Contender[int]]] = {
     BATCHES: DriftlineBatches,
     AT_ONCE: QueuesAtOnce,
     EACH: AsyncioQueuesFromThread,
-    CULSANS: CulsansQueues,
+    CULSANS: CulsansQueuesFromThread,
     JANUS: JanusQueues,
 }
 DISTRIBUTIONS = {CULSANS: "culsans", JANUS: "janus"}

@@ -125,14 +125,19 @@ def test_what_was_kept_is_drawn_again_and_documented(tmp_path: Path) -> None:
     assert run["machine"]["cores"] == os.cpu_count()
     assert f"trio {trio.__version__}" in run["machine"]["libraries"]
 
-    benchmarks("--kept", kept, "--document", str(tmp_path))
+    other = json.loads(Path(kept).read_text(encoding="utf-8"))
+    other[0]["benchmarks"]["memory"]["commit"] = "another commit"
+    later = tmp_path / "later.json"
+    later.write_text(json.dumps(other), encoding="utf-8")
+    benchmarks("--kept", kept, str(later), "--document", str(tmp_path))
 
     [plot] = (tmp_path / "first").iterdir()
     assert plot.name == "memory.svg"
     assert (tmp_path / "images" / "measured" / "memory.svg").read_bytes() == plot.read_bytes()
     page = (tmp_path / "measured.md").read_text(encoding="utf-8")
     question = "How much memory does a pending message take, beside its payload?"
-    assert f"## {question}\n\n`python -m benchmarks memory`\n" in page
+    command = "`python -m benchmarks memory`, at another commit"
+    assert f"## {question}\n\n{command}\n" in page
     assert f"![{question}](images/measured/memory.svg)" in page
     [table] = run["benchmarks"]["memory"]["tables"]
     for row in table["rows"]:
