@@ -47,7 +47,7 @@ PLAIN = "as it is"
 FORMS = {PLAIN: [], "compiled, but for what is awaited": OTHERS, "compiled": [*OTHERS, *AWAITED]}
 """Which modules of the core are compiled in each copy."""
 
-FEW = {"turn", "link"}
+FEW = {"turn"}
 """What is compiled to see that it works; all of them take the compiler about a minute."""
 
 ROUNDS = 5
