@@ -99,6 +99,8 @@ def run_here(names: Sequence[str], quick: bool) -> dict[str, Any]:
     """Run the benchmarks in this interpreter, print their tables and return all as JSON has it."""
     estimate = Estimate({name: 0 if quick else SECONDS.get(name, 120) for name in names})
     done: dict[str, Any] = {}
+    if quick:
+        print("*A quick run, too small to be quoted.*\n")
     with progress(estimate) as track:
         for name in names:
             tables = BENCHMARKS[name].tables(track, quick)
@@ -186,6 +188,9 @@ def parsed() -> argparse.Namespace:
         help="then run under each of these interpreters (default: .venvs/*/bin/python)",
     )
     options = parser.parse_args()
+    for file in options.kept or []:
+        if not file.is_file():
+            parser.error(f"there is no file {file}; --json FILE keeps one")
     for name in options.names:
         if name not in BENCHMARKS:
             parser.error(f"no benchmark is called {name!r}; there are {', '.join(BENCHMARKS)}")
