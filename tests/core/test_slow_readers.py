@@ -18,6 +18,7 @@ from driftline import Lagged, OnLag, SlowConsumer, Subscription, Topic
 from driftline._core import places, replay, subscribable, tolerance
 from driftline._core.limits import Limits
 from driftline._core.link import Gap, Link, Milestone
+from driftline._core.senders import Sender
 
 PATIENCE = 10.0  # seconds after which a test that waits has failed
 SLICE = 1_000  # messages that are freed in one turn of an event loop at most
@@ -872,6 +873,31 @@ async def test_p1_senders_in_tasks_and_threads_lose_nothing() -> None:
     for sender in range(4):
         assert [number for who, number in got[0] if who == sender] == list(range(30))
     assert len(got[0]) == 120
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+async def test_p8_who_may_send_does_so_although_another_thread_takes_the_room_just_then(
+    blocking: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = Topic[int]("topic", limit=2, replay=1)
+    topic.publish_many([0, 1])
+    looks: list[Subscription[int]] = []
+    may_publish = Sender.may_publish
+
+    def look(sender: Sender) -> bool:
+        answer = may_publish(sender)
+        if not looks:
+            looks.append(topic.subscribe(replay=1))
+            topic.limit = 1
+        return answer
+
+    monkeypatch.setattr(Sender, "may_publish", look)
+    if blocking:
+        topic.send_blocking(2, timeout=0)
+    else:
+        with anyio.fail_after(PATIENCE):
+            await topic.send(2)
+    assert topic.published == 3
 
 
 async def test_p6_a_cancelled_send_publishes_nothing_and_wakes_the_next() -> None:

@@ -119,11 +119,17 @@ class Sender:
             chain._senders.room(chain, self._senders.wake) for chain in self._topic._chains()
         )
 
-    def listen(self) -> None:
-        """From now on, have `heard` tell when to ask again: dear, and only for who must wait."""
+    def listen(self) -> bool:
+        """Have `heard` tell when to ask again; return whether that begins only now (N2).
+
+        It is dear, and only for who must wait.
+        """
+        if self._bell is not None:
+            return False
         bell = self._topic._bell()
         self.heard = bell.subscribe()
         self._bell = bell
+        return True
 
     def ring(self) -> None:
         """Have it ask again. Who does not listen yet will ask when it does (N2)."""
@@ -167,9 +173,9 @@ class Sending(Generic[T]):
         try:
             sender.enter()
             await checkpoint()
-            if not sender.may_publish():
-                sender.listen()
             while not sender.may_publish():
+                if sender.listen():
+                    continue
                 with anyio.move_on_after(sender.patience):
                     await sender.heard.receive()
             self._send(value)
@@ -195,9 +201,9 @@ class Sending(Generic[T]):
         sender = self._sender()
         try:
             sender.enter()
-            if not sender.may_publish():
-                sender.listen()
             while not sender.may_publish():
+                if sender.listen():
+                    continue
                 rest = min(deadline - monotonic(), _PAUSE)
                 if rest <= 0:
                     raise TimeoutError("there was no room in time; nothing was published")
