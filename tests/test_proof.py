@@ -149,6 +149,13 @@ def test_law_finds_a_message_from_before() -> None:
         ledger.check()
 
 
+def test_law_admits_a_message_from_before_that_somebody_who_reads_may_link() -> None:
+    ledger, _ = published("p", readers="")
+    with ledger.reading():
+        ledger.reader("late", lambda: None).got(("p", 0))
+    ledger.check()
+
+
 def test_law_lets_a_reader_leave_early_but_not_with_holes() -> None:
     ledger, [reader] = published("p", "p", "p")
     reader.leave()

@@ -250,6 +250,17 @@ def test_e4_who_publishes_on_a_topic_that_is_closed_in_this_moment_is_told(
     assert topic.published == 0
 
 
+def test_p2_what_was_published_before_may_come_if_another_thread_is_about_to_link_it() -> None:
+    topic: Topic[int] = Topic()
+    other = topic.subscribe()
+    del topic._turn.free  # another thread, which reads, has taken it
+    topic.publish(1)
+    reader = topic.subscribe()
+    topic._turn.free = True
+    assert other.receive_nowait() == 1
+    assert reader.receive_nowait() == 1
+
+
 def test_who_reads_on_in_the_moment_in_which_it_would_be_cut_off_is_not() -> None:
     class ReadsOn:
         """A reader whose number is a greater one whenever it is looked at again."""

@@ -75,10 +75,14 @@ class Actor:
 
     def take(self) -> None:
         for _ in range(self.lots.randrange(8)):
-            self.reader.got(self.reader.subscription.receive_nowait())
+            with self.ledger.reading():
+                value = self.reader.subscription.receive_nowait()
+            self.reader.got(value)
 
     def wait(self) -> None:
-        self.reader.got(self.reader.subscription.receive_blocking(timeout=MOMENT))
+        with self.ledger.reading():
+            value = self.reader.subscription.receive_blocking(timeout=MOMENT)
+        self.reader.got(value)
 
     def skip(self) -> None:
         self.reader.subscription.skip(self.lots.randrange(3))

@@ -16,7 +16,8 @@ The rules, in words:
 5. Sequence numbers name the same message to every reader of a topic, and grow.
 6. `received + skipped + missed == position - start`.
 
-A publish that was under way while a reader subscribed may be delivered or not. A plain list without
+A publish that was under way while a reader subscribed may be delivered or not, and so may one whose
+message another thread was about to link, which was publishing or reading. A plain list without
 counters, such as the documented one, is held to rules 1 to 4.
 """
 
@@ -131,6 +132,7 @@ class Ledger:
         self.readers: list[Reader[Any]] = []
         self.begun: dict[Published, int] = {}
         self.accepted: dict[Published, int] = {}
+        self._reading: list[tuple[int, int]] = []  # when this began and ended
         self._now = count()  # a clock without time: next() on it is atomic
         self._published: Counter[str] = Counter()
 
@@ -148,6 +150,15 @@ class Ledger:
         self.begun[value] = next(self._now)
         yield value
         self.accepted[value] = next(self._now)
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Note that somebody reads within, who may link what others have published."""
+        begun = next(self._now)
+        try:
+            yield
+        finally:
+            self._reading.append((begun, next(self._now)))
 
     def heir(self, name: str, other: Reader[Any], subscribe: Callable[[], S]) -> Reader[S]:
         """Subscribe at the place of another reader, and hold both to what that one has got."""
@@ -217,11 +228,15 @@ class Ledger:
 
     def _before(self, value: Published, reader: Reader[Any]) -> bool:
         """Whether the message was surely in the list when the reader asked to subscribe."""
-        # With another publish under way, that one may be about to link this one.
+        # With another publishing or reading, that one may be about to link this one.
         return self.accepted.get(value, reader.asked) < reader.asked and not any(
-            begun < reader.asked < self.accepted.get(other, begun)
-            for other, begun in self.begun.items()
+            begun < reader.asked < ended for begun, ended in self._under_way()
         )
+
+    def _under_way(self) -> Iterator[tuple[int, int]]:
+        for value, begun in self.begun.items():
+            yield begun, self.accepted.get(value, begun)
+        yield from self._reading
 
     def _losses(self, reader: Reader[Any]) -> Iterator[str]:
         last: dict[str, int] = dict(reader.values)

@@ -51,6 +51,9 @@ class Subscribable(VisibleTopic[T]):
     ) -> Subscription[T]:
         """Return a subscription to every message published from this call on, or from before.
 
+        What another thread is about to put in its place in this moment may come, too, even if it
+        was published before by this thread: see `publish`.
+
         Nothing needs to be done when it is no longer wanted: when it is forgotten, so are the
         messages that it has not read. To let go of them at once, close it or use `with`.
 

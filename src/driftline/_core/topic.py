@@ -135,7 +135,7 @@ class Topic(Subscribable[T], Limited, Sending[T]):
         Works anywhere: in any thread, in any event loop or none, in a finalizer, a weak
         reference's callback, a signal handler, or another `publish`. It never blocks and waits
         for no reader. When it returns, the message has been put in its place in the one order
-        of the topic, or is about to be by another thread that is publishing.
+        of the topic, or is about to be by another thread that is publishing or reading.
 
         Cost: the same whatever the number of readers, plus a call to each event loop on which a
         reader waits and which has not been called yet. If other threads publish faster than one
