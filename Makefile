@@ -57,9 +57,9 @@ types: .venv/ready
 layers: .venv/ready
 	.venv/bin/lint-imports
 
-# Three at a time, because they wait as well.
+# Three at a time, because they wait as well. Each is named when it begins, and prints when it ends.
 types-and-tests: .venv/ready
-	tools/jobs | xargs -P 3 -L 1 env
+	tools/jobs | xargs -t -P 3 -L 1 env
 
 # All pages each time: what is wrong with one that has not changed would not be said again.
 docs: .venv/ready
