@@ -344,6 +344,37 @@ def test_p1_a_position_in_one_past_is_not_taken_for_one_in_another() -> None:
 # Sending, expecting, forwarding.
 
 
+def test_n4_who_is_about_to_publish_takes_a_place_with_each_reader_that_others_send_to() -> None:
+    bus = Bus(limit=2)
+    reader = bus.subscribe("*")
+    bus.send_blocking("a", 0, timeout=0)
+    passing = bus.topic("a")._sender()
+    passing.enter()
+    assert passing.may_publish()
+    with pytest.raises(TimeoutError):
+        bus.send_blocking("b", 1, timeout=0)
+    passing.leave()
+    bus.send_blocking("b", 2, timeout=0)
+    assert ready(reader) == [0, 2]
+    assert reader.missed == 0
+
+
+def test_n4_who_waits_for_a_reader_of_its_own_takes_no_place_with_others() -> None:
+    bus = Bus(limit=2)
+    slow, reader = bus.subscribe("a"), bus.subscribe("*")
+    for n in range(2):
+        bus.send_blocking("a", n, timeout=0)
+    assert ready(reader) == [0, 1]
+    bus.send_blocking("b", 2, timeout=0)
+    waiting = bus.topic("a")._sender()
+    waiting.enter()
+    assert not waiting.may_publish()
+    bus.send_blocking("b", 3, timeout=0)
+    waiting.leave()
+    assert ready(reader) == [2, 3]
+    assert ready(slow) == [0, 1]
+
+
 async def test_send_waits_for_the_slowest_reader_of_a_stream_too() -> None:
     bus = Bus(limit=2)
     subscription = bus.subscribe("a.*")

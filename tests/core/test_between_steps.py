@@ -6,7 +6,9 @@ import asyncio
 from asyncio import Future
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import Context, copy_context
+from functools import partial
 from itertools import pairwise
 from threading import Thread
 from time import monotonic
@@ -259,6 +261,64 @@ def test_p2_what_was_published_before_may_come_if_another_thread_is_about_to_lin
     topic._turn.free = True
     assert other.receive_nowait() == 1
     assert reader.receive_nowait() == 1
+
+
+class Registering(dict[Any, Any]):
+    """The subscriptions of a topic, where something happens just after the first has come."""
+
+    def __init__(self, act: Callable[[], None]) -> None:
+        self._act = act
+
+    def __setitem__(self, key: object, value: object) -> None:
+        super().__setitem__(key, value)
+        act, self._act = self._act, lambda: None
+        act()
+
+
+def send_ready(topic: Topic[int], messages: int) -> None:
+    """Send some messages, as long as there is room."""
+    with suppress(TimeoutError):
+        for _ in range(messages):
+            topic.send_blocking(topic.published, timeout=0)
+
+
+@pytest.mark.parametrize("replay", [0, 1])
+def test_n1_who_subscribes_while_another_thread_sends_misses_nothing(
+    monkeypatch: pytest.MonkeyPatch, replay: int
+) -> None:
+    topic: Topic[int] = Topic(limit=2, replay=1)
+    before(monkeypatch, Subscription, "__init__", partial(send_ready, topic, 3))
+    topic._subscriptions = Registering(partial(send_ready, topic, 2))
+    reader = topic.subscribe(replay=replay)
+    assert topic.published > 2
+    send_ready(topic, 3)
+    assert reader.lag == 2
+    last = topic.published - 1
+    assert [reader.receive_nowait(), reader.receive_nowait()] == [last - 1, last]
+
+
+@pytest.mark.parametrize("replay", [0, 2])
+def test_n1_a_subscription_that_comes_while_another_looks_for_the_slowest_holds_up_all(
+    monkeypatch: pytest.MonkeyPatch, replay: int
+) -> None:
+    topic: Topic[int] = Topic(limit=4, replay=2)
+    send_ready(topic, 4)
+    look = Topic.subscriptions
+    late: list[Subscription[int]] = []
+
+    def look_slowly(topic: Topic[int]) -> list[Subscription[int]]:
+        found = look(topic)
+        monkeypatch.undo()
+        late.append(topic.subscribe(replay=replay))
+        # As another does who sends to a topic that has readers in common with this one.
+        assert topic._senders.room(topic, print)
+        topic.publish(4)
+        return found
+
+    monkeypatch.setattr(Topic, "subscriptions", look_slowly)
+    send_ready(topic, 8)
+    assert late[0].lag == 4
+    assert late[0].receive_nowait() == 4 - replay
 
 
 def test_who_reads_on_in_the_moment_in_which_it_would_be_cut_off_is_not() -> None:

@@ -12,11 +12,13 @@ often. That is late, and rare.
 
 Invariants:
 
-N1. `_slowest` is at most the number of any live subscription, for these only grow, unless
-    `newcomers` is True: one may have begun further back.
+N1. `_slowest` has what `newcomer` was when it was found, and a number. While `newcomer` is still
+    that, the number is at most that of any live subscription, for these only grow.
 N2. Who waits has looked for room once more after it began to listen, and after the milestone that
     it waits for was found alive. The first looks again after `_PAUSE` in any case.
 N3. Whoever leaves the queue wakes the next.
+N4. Who may publish is among those `passing` from before it looked until it has published. Each of
+    them takes a place, for topics that have queues of their own may have readers in common.
 """
 
 from __future__ import annotations
@@ -51,12 +53,13 @@ _PAUSE: Final = 0.05  # seconds; the longest that room is not noticed
 class Senders:
     """Those who wait to publish on one topic, in their order. From any thread."""
 
-    __slots__ = ("__weakref__", "_awaited", "_slowest", "newcomers", "queue")
+    __slots__ = ("__weakref__", "_awaited", "_slowest", "newcomer", "passing", "queue")
 
     def __init__(self) -> None:
         self.queue: deque[Sender] = deque()
-        self._slowest = 0
-        self.newcomers = False
+        self.newcomer = object()  # another one when a subscription has begun further back
+        self.passing: dict[Sender, None] = {}
+        self._slowest = (self.newcomer, 0)
         self._awaited: ref[Milestone[Any]] | None = None
         _all.add(self)
 
@@ -74,31 +77,34 @@ class Senders:
             sender.ring()
 
     def room(self, topic: Topic[Any], wake: Callable[[object], None]) -> bool:
-        """Return whether the slowest subscription is less than the limit behind.
+        """Return whether all who are passing may publish before the slowest is cut off.
 
-        If it is not, `wake` is called when there may be room.
+        If they may not, `wake` is called when there may be room.
         """
-        if not self.newcomers and topic.published - self._slowest < topic._limits.messages:
+        newcomer, slowest = self._slowest
+        if newcomer is self.newcomer and self._has_room(topic, slowest):
             return True
         for _ in range(2):
-            self.newcomers = False  # first, because another may come in between
-            self._slowest = min(
-                (subscription._seq for subscription in topic.subscriptions()),
-                default=topic.published,
-            )
-            if topic.published - self._slowest < topic._limits.messages:
+            # In this order: who is not seen here has begun with a later number, or tells of it.
+            newcomer, published = self.newcomer, topic.published
+            slowest = min([published, *(each._seq for each in topic.subscriptions())])
+            self._slowest = newcomer, slowest
+            if self._has_room(topic, slowest):
                 return True
-            hold = topic._limits.milestones.first(self._slowest)
+            hold = topic._limits.milestones.first(slowest)
             if isinstance(hold.link, Milestone):
                 self._awaited = ref(hold.link, wake)
             del hold
         return False
 
+    def _has_room(self, topic: Topic[Any], slowest: int) -> bool:
+        return topic.published - slowest + len(self.passing) <= topic._limits.messages
+
 
 class Sender:
     """One who publishes when there is room, in a task or in a thread."""
 
-    __slots__ = ("_bell", "_senders", "_topic", "heard", "thread")
+    __slots__ = ("_bell", "_passing", "_senders", "_topic", "heard", "thread")
 
     heard: Subscription[None]
 
@@ -106,6 +112,7 @@ class Sender:
         self._topic = topic
         self._senders = topic._senders
         self._bell: Topic[None] | None = None
+        self._passing: Sequence[Topic[Any]] = ()
         self.thread = get_ident()
 
     def enter(self) -> None:
@@ -113,11 +120,21 @@ class Sender:
         self._senders.queue.append(self)
 
     def may_publish(self) -> bool:
-        """Return whether it is first, and there is room."""
+        """Return whether it is first, and there is room, which is its own then until it leaves."""
         self._topic._refuse_if_closed()
-        return self._senders.queue[0] is self and all(
-            chain._senders.room(chain, self._senders.wake) for chain in self._topic._chains()
-        )
+        if self._senders.queue[0] is self:
+            self._passing = self._topic._chains()
+            for chain in self._passing:
+                chain._senders.passing[self] = None
+            if all(chain._senders.room(chain, self._senders.wake) for chain in self._passing):
+                return True
+            self._stand_back()
+        return False
+
+    def _stand_back(self) -> None:
+        for chain in self._passing:
+            chain._senders.passing.pop(self, None)
+        self._passing = ()
 
     def listen(self) -> bool:
         """Have `heard` tell when to ask again; return whether that begins only now (N2).
@@ -142,7 +159,8 @@ class Sender:
         return _PAUSE if self._senders.queue[0] is self else None
 
     def leave(self) -> None:
-        """Give up the place in the queue."""
+        """Give up the place in the queue, and the room that it had."""
+        self._stand_back()
         with suppress(ValueError):  # interrupted before it had one
             self._senders.queue.remove(self)
         self._senders.wake()
@@ -258,6 +276,7 @@ def _forget_others() -> None:
     for senders in list(_all):
         own = [sender for sender in senders.queue if sender.thread == get_ident()]
         senders.queue = deque(own)
+        senders.passing = {sender: None for sender in own if sender in senders.passing}
 
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch (Windows has no fork)

@@ -84,16 +84,25 @@ class Subscribable(VisibleTopic[T]):
             checked_choice("on_lag", on_lag, ON_LAG),
         )
         checked_count("replay", replay, least=0)
-        if since is None and not replay and replay_seconds is None:
-            return self._subscription(*self._end, name, tolerance)
         if since is None:
-            hold, seq = self._place_back(replay, replay_seconds)
+            hold, seq = self._place(replay, replay_seconds)
         elif replay or replay_seconds is not None:
             raise ValueError("since says where to begin, and so does replay; give one of them")
         else:
             position = since if isinstance(since, Position) else Position.parse(since)
             hold, seq = _place_of(position, cast("Topic[T]", self))
-        return self._subscription(hold.link, seq, name, tolerance)
+        subscription = self._subscription(hold.link, seq, name, tolerance)
+        if since is None and self.published - seq >= self._limits.messages:
+            # While nobody knew of it, another thread sent so many. From now on all wait for it.
+            subscription._begin(*self._place(replay, replay_seconds))
+        return subscription
+
+    def _place(self, replay: int, replay_seconds: float | None) -> tuple[Hold, int]:
+        """Return the link with which who subscribes now begins, and how many are before it."""
+        if replay or replay_seconds is not None:
+            return self._place_back(replay, replay_seconds)
+        link, seq = self._end
+        return Hold(link), seq
 
     def _subscription(
         self, link: Link[T], seq: int, name: str | None, tolerance: Tolerance
@@ -101,7 +110,7 @@ class Subscribable(VisibleTopic[T]):
         subscription = Subscription(cast("Topic[T]", self), link, seq, name, tolerance)
         self._subscriptions[ref(subscription, self._subscriptions.pop)] = None
         if seq < self.published:
-            self._senders.newcomers = True
+            self._senders.newcomer = object()
         return subscription
 
     def _place_back(self, messages: int, seconds: float | None) -> tuple[Hold, int]:

@@ -156,6 +156,11 @@ class Tolerant(Visible[T], Generic[T]):
         if self._closed and to.link is not CLOSED:
             self._forget()
 
+    def _begin(self, to: Hold, seq: int) -> None:
+        """Begin elsewhere, nothing having been read."""
+        self._start = seq
+        self._move(Hold(self._link), to)
+
     def _forget(self) -> None:
         self._move(Hold(self._link), Hold(CLOSED))
 
