@@ -62,7 +62,11 @@ def who_waits_on_is_not_called_again(patch: pytest.MonkeyPatch) -> None:
 
 
 def who_has_sent_does_not_wake_the_next(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Sender, "leave", lambda self: self._senders.queue.remove(self))
+    def leave(self: Sender) -> None:
+        self._stand_back()
+        self._senders.queue.remove(self)
+
+    patch.setattr(Sender, "leave", leave)
 
 
 def a_cut_is_not_told_in_full(patch: pytest.MonkeyPatch) -> None:
