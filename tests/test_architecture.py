@@ -30,13 +30,12 @@ MODULES = sorted(module for package in PACKAGES for module in package.rglob("*.p
 
 
 def test_no_test_is_left_out_of_the_checks() -> None:
-    first = subprocess.check_output(["tools/pythons", "first"], cwd=ROOT, text=True).strip()
     # As `make check` reads them: to xargs a blank at the end of a line joins it to the next.
     jobs = subprocess.check_output("tools/jobs | xargs -L 1 echo", shell=True, cwd=ROOT, text=True)
     tested = [
         path
         for job in jobs.splitlines()
-        if job.startswith(f"tools/test-on {first} ")
+        if job.startswith("tools/test-on .venv ")
         for path in job.split()[2:]
     ]
     tests = ROOT / "tests"
