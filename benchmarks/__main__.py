@@ -85,11 +85,11 @@ SECONDS = {
     "ws": 230,
     "ws_patterns": 165,
     "hub": 70,
+    "compiled": 120,
 }
-"""About what each takes in full, of those that run if none is named, to tell how long it will take.
-
-One that needs a C compiler runs only when it is named.
-"""
+"""About what each takes in full, to tell how long a run will take."""
+NAMED = {"compiled"}
+"""What runs only when it is named, because it needs a C compiler."""
 
 PLOTS = "images/measured"
 """Where the plots of a page are."""
@@ -97,7 +97,7 @@ PLOTS = "images/measured"
 
 def run_here(names: Sequence[str], quick: bool) -> dict[str, Any]:
     """Run the benchmarks in this interpreter, print their tables and return all as JSON has it."""
-    estimate = Estimate({name: 0 if quick else SECONDS.get(name, 120) for name in names})
+    estimate = Estimate({name: 0 if quick else SECONDS[name] for name in names})
     done: dict[str, Any] = {}
     if quick:
         print("*A quick run, too small to be quoted.*\n")
@@ -148,6 +148,18 @@ def draw(run: Mapping[str, Any], folder: Path) -> None:
             (folder / f"{name}.svg").write_text(drawing, encoding="utf-8")
 
 
+def kept(file: str) -> dict[str, Any]:
+    """Return the first run that is kept in a file."""
+    try:
+        runs = json.loads(Path(file).read_text(encoding="utf-8"))
+        if not (runs and runs[0].keys() >= {"machine", "benchmarks"}):
+            raise ValueError("no run is in it")
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{file}: {error}; --json FILE keeps a run") from None
+    run: dict[str, Any] = runs[0]
+    return run
+
+
 def parsed() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
@@ -176,7 +188,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument(
         "--kept",
         nargs="+",
-        type=Path,
+        type=kept,
         metavar="FILE",
         help="measure nothing, but draw or document what --json has kept there; of a benchmark "
         "that is in several files, what is in the last of them",
@@ -188,9 +200,6 @@ def parsed() -> argparse.Namespace:
         help="then run under each of these interpreters (default: .venvs/*/bin/python)",
     )
     options = parser.parse_args()
-    for file in options.kept or []:
-        if not file.is_file():
-            parser.error(f"there is no file {file}; --json FILE keeps one")
     for name in options.names:
         if name not in BENCHMARKS:
             parser.error(f"no benchmark is called {name!r}; there are {', '.join(BENCHMARKS)}")
@@ -202,9 +211,9 @@ def parsed() -> argparse.Namespace:
 def main() -> int:
     """Read the command line and run what it asks for."""
     options = parsed()
-    names = options.names or list(SECONDS)
+    names = options.names or [name for name in BENCHMARKS if name not in NAMED]
     if options.kept:
-        runs = [merged([json.loads(file.read_text(encoding="utf-8"))[0] for file in options.kept])]
+        runs = [merged(options.kept)]
     else:
         runs = [json.loads(json.dumps(run_here(names, options.quick)))]
         pythons = [] if options.pythons is None else options.pythons or other_pythons()

@@ -8,14 +8,13 @@ in which what the bus holds for a while is filled, and then after each further p
 
 import gc
 import json
-import subprocess
 import sys
 from collections.abc import Callable, Iterable
 
 from driftline import Bus, Subscription
 
 from .audience import Miscount
-from .measure import ROOT, Table, Track
+from .measure import Table, Track, in_fresh_process
 from .memory import resident
 
 PARTS = 10
@@ -78,9 +77,7 @@ def tables(track: Track, quick: bool) -> list[Table]:
     rows: list[list[str]] = []
     samples: dict[str, object] = {}
     for case in track(list(CASES), "bus memory"):
-        command = [sys.executable, "-m", __name__, case, str(total)]
-        run = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-        sizes: list[int] = json.loads(run.stdout)
+        sizes: list[int] = in_fresh_process(__name__, case, total)
         samples[case] = sizes
         grown = sizes[-1] - sizes[0]
         most = max(sizes) - sizes[0]

@@ -30,7 +30,7 @@ from .audience import Miscount
 from .contenders import Driftline, DriftlineBatches
 from .deliveries import BURST
 from .loops import ASYNCIO, LOOPS, TRIO
-from .measure import ROOT, Table, Track, installed, interleave, ratios, spread
+from .measure import Table, Track, in_fresh_process, installed, interleave, ratios, spread
 
 AWAITED = ["subscription", "views"]
 OTHERS = [
@@ -115,14 +115,7 @@ def measure(quick: bool) -> dict[str, float]:
 def measure_in(folder: Path, modules: Sequence[str], quick: bool) -> dict[str, float]:
     """Return what `measure` returns in a fresh process with the copy in that folder."""
     arguments = [str(folder), ",".join(modules), *(["quick"] if quick else [])]
-    child = subprocess.run(
-        [sys.executable, "-m", __name__, *arguments],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(folder)},
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    found: dict[str, float] = json.loads(child.stdout)
+    found: dict[str, float] = in_fresh_process(__name__, *arguments, PYTHONPATH=str(folder))
     return found
 
 

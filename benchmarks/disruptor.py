@@ -11,7 +11,6 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial, reduce
-from importlib.util import find_spec
 from itertools import chain
 from statistics import fmean
 from time import perf_counter, perf_counter_ns, process_time, sleep
@@ -21,7 +20,7 @@ from driftline import Topic
 
 from .audience import PATIENCE, Miscount
 from .contenders import BATCHES, DRIFTLINE
-from .measure import Table, Track, interleave, percentile, ratios, short, spread
+from .measure import Table, Track, interleave, percentile, present, ratios, short, spread
 
 BLOCKING = "queue.Queue per consumer"
 SIMPLE = "queue.SimpleQueue per consumer"
@@ -94,7 +93,7 @@ def culsans_queue() -> Any:
 QUEUES: dict[str, Callable[[], Channel]] = {
     BLOCKING: partial(Queues, queue.Queue),
     SIMPLE: partial(Queues, queue.SimpleQueue),
-    **({CULSANS: partial(Queues, culsans_queue)} if find_spec("culsans") else {}),
+    **({CULSANS: partial(Queues, culsans_queue)} if present("culsans") else {}),
 }
 ONE_BY_ONE: dict[str, Callable[[], Channel]] = {**QUEUES, DRIFTLINE: Topics}
 CONTENDERS: dict[str, Callable[[], Channel]] = {**ONE_BY_ONE, BATCHES: Batches}

@@ -10,7 +10,6 @@ INTRODUCTION = """\
 # Measured
 
 The tables and plots of `make bench`, as it made them in {minutes:.0f} minutes.
-Nothing else ran on the machine.
 [benchmarks/README.md](../benchmarks/README.md) says how each is measured and how to read it.
 Compare ratios, not times: machines differ, and the same machine differs from hour to hour.
 Of each number there is the median, and in brackets the lowest and the highest.

@@ -59,7 +59,6 @@ SETTINGS: Final[Any] = {
     "axes.axisbelow": True,
     "axes.grid": True,
     "axes.labelcolor": INK,
-    "axes.prop_cycle": "cycler('color', [" + ", ".join(map(repr, MARKS)) + "])",
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlesize": 10,
@@ -136,7 +135,6 @@ def ratios(title: str, panels: Mapping[str, Mapping[str, Mapping[str, Sequence[f
     names = list(
         dict.fromkeys(name for panel in panels.values() for case in panel.values() for name in case)
     )
-
     cases = list(dict.fromkeys(case for panel in panels.values() for case in panel))
 
     def draw(axes: Any, panel: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
@@ -152,7 +150,7 @@ def ratios(title: str, panels: Mapping[str, Mapping[str, Mapping[str, Sequence[f
         axes.set_yticks(range(len(cases)), cases)
         axes.set_ylim(len(cases) - 0.5, -0.5)
 
-    return drawn(title, panels, draw, names, share=("x", "y"), tall=len(cases))
+    return drawn(title, panels, draw, names, share_across=True, tall=len(cases))
 
 
 def bars(title: str, panels: Mapping[str, Mapping[str, Sequence[float]]], along: str) -> str:
@@ -180,7 +178,7 @@ def bars(title: str, panels: Mapping[str, Mapping[str, Sequence[float]]], along:
         axes.locator_params(axis="x", nbins=4)
         axes.xaxis.set_major_formatter(lambda value, _: amount(value))
 
-    return drawn(title, panels, draw, [], share=("x", "y"), tall=len(names))
+    return drawn(title, panels, draw, [], share_across=True, tall=len(names))
 
 
 def amount(value: float) -> str:
@@ -204,7 +202,7 @@ def drawn(
     names: Sequence[str],
     *,
     up: str = "",
-    share: Sequence[str] = ("y",),
+    share_across: bool = False,
     tall: int = 0,
 ) -> str:
     """Return the plot of all panels, with a legend of `names` below."""
@@ -218,9 +216,7 @@ def drawn(
     with mpl.rc_context(SETTINGS):
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         figure.suptitle(title, x=0.01, ha="left", fontsize=11)
-        every = figure.subplots(
-            down, columns, squeeze=False, sharex="x" in share, sharey="y" in share
-        )
+        every = figure.subplots(down, columns, squeeze=False, sharex=share_across, sharey=True)
         for axes, (name, panel) in zip(every.flat, panels.items(), strict=True):
             axes.set_title(name, loc="left")
             draw(axes, panel)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from .audience import Miscount
 from .loops import ASYNCIO, UVLOOP
-from .measure import ROOT, Table, Track, installed, percentile, spread
+from .measure import ROOT, Table, Track, in_fresh_process, installed, percentile, spread
 
 KIBIBYTE = 1024
 MEBIBYTE = 1 << 20
@@ -56,17 +56,11 @@ def run(loop: str, size: Size, stalled: int) -> Run:
         assert server.stdout is not None
         assert server.stdin is not None
         port = json.loads(server.stdout.readline())
-        command = [sys.executable, "-m", "benchmarks.hub_clients"]
-        found = subprocess.run(
-            [*command, json.dumps([port, size.reading, stalled])],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
+        received: dict[str, Any] = in_fresh_process(
+            "benchmarks.hub_clients", json.dumps([port, size.reading, stalled])
         )
         server.stdin.close()
         told: dict[str, Any] = json.loads(server.stdout.readline())
-    received: dict[str, Any] = json.loads(found.stdout)
     if set(received["received"]) != {told["published"]}:
         raise Miscount(f"received {received['received']} of {told['published']}")
     return Run(received["late"], received["cut"], told["grown"])

@@ -6,6 +6,7 @@ with the lowest and the highest.
 """
 
 import gc
+import json
 import os
 import platform
 import subprocess
@@ -119,12 +120,29 @@ class Table:
         return "\n".join([f"## {self.title}", "", *body, "", *notes, ""])
 
 
+def in_fresh_process(module: str, *arguments: object, **environment: str) -> Any:
+    """Return what a module prints as JSON, where nothing else has used memory before."""
+    child = subprocess.run(
+        [sys.executable, "-m", module, *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    return json.loads(child.stdout)
+
+
+def present(name: str) -> bool:
+    """Return whether a library is installed."""
+    try:
+        return bool(version(name))
+    except PackageNotFoundError:
+        return False
+
+
 def installed(name: str) -> str:
     """Return the name and version of a library."""
-    try:
-        return f"{name} {version(name)}"
-    except PackageNotFoundError:
-        return f"no {name}"
+    return f"{name} {version(name)}" if present(name) else f"no {name}"
 
 
 def commit() -> str:

@@ -10,7 +10,6 @@ import asyncio
 import gc
 import json
 import os
-import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +18,7 @@ from itertools import product
 from pathlib import Path
 from typing import NamedTuple, cast
 
+from . import drawing
 from .audience import Miscount
 from .contenders import (
     DOCUMENTED,
@@ -29,7 +29,7 @@ from .contenders import (
     Driftline,
     Stallable,
 )
-from .measure import ROOT, Table, Track, interleave, ratios, spread
+from .measure import Table, Track, in_fresh_process, interleave, ratios, spread
 
 SIZED = "driftline with sizeof"
 CONTENDERS: dict[str, Callable[[], Stallable[bytes]]] = {
@@ -90,18 +90,8 @@ async def weigh(name: str, readers: int, messages: int, method: str) -> float:
     return (after - before) / messages
 
 
-def in_fresh_process(name: str, readers: int, messages: int, method: str) -> float:
-    """Run `weigh` where nothing else has used memory before."""
-    command = [sys.executable, "-m", __name__, name, str(readers), str(messages), method]
-    result = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-    return float(json.loads(result.stdout))
-
-
 def plot(tables: Sequence[Table]) -> str:
     """Draw what a pending message takes, by number of stalled readers."""
-    # Not imported where memory is weighed: what an import leaves free would hide what grows.
-    from . import drawing
-
     [table] = tables
     samples = cast(Mapping[str, list[float]], table.samples)
     traced: dict[str, dict[float, list[float]]] = {}
@@ -128,6 +118,7 @@ def tables(track: Track, quick: bool) -> list[Table]:
         turns = {
             name: partial(
                 in_fresh_process,
+                __name__,
                 name,
                 size.readers,
                 size.messages_in_queues if name == QUEUES else size.messages,

@@ -10,11 +10,12 @@ from contextlib import asynccontextmanager
 from functools import partial
 from statistics import median
 from time import perf_counter, perf_counter_ns
-from typing import NamedTuple, cast
+from typing import cast
 
 from . import deliveries, drawing, peers_guarantees, peers_memory, peers_threads
 from .audience import AwaitedAudience, reading
 from .contenders import BATCHES, DRIFTLINE
+from .deliveries import Size
 from .loops import ASYNCIO
 from .measure import Table, Track, installed, interleave, ratios, spread
 from .peers_brokers import brokers
@@ -26,16 +27,6 @@ MODES = {"single": "one", "burst": str(BURST)}
 """How many messages are published in a row, in the rows of a table."""
 
 MANY = 1000
-
-
-class Size(NamedTuple):
-    """How much is published to so many readers in one turn."""
-
-    readers: int
-    singles: int
-    bursts: int
-    rounds: int
-
 
 FULL = [
     Size(10, 200, 8, 3),
@@ -78,8 +69,7 @@ async def turn(entry: Entry, size: Size) -> Rates:
 
 async def floor(size: Size) -> Rates:
     """Measure the loop itself, where it must switch to each reader for each message."""
-    numbers = deliveries.Size(size.readers, size.singles, size.bursts, size.rounds)
-    return {"single": (await deliveries.floor(ASYNCIO, numbers)).single}
+    return {"single": (await deliveries.floor(ASYNCIO, size)).single}
 
 
 async def publishing(make: Callable[[], Peer], size: int, publishes: int) -> float:

@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -30,6 +29,7 @@ from .contenders import (
     Stallable,
 )
 from .loops import ASYNCIO
+from .measure import present
 
 TOPIC = "benchmark"
 
@@ -317,15 +317,6 @@ class CulsansQueues(Entered):
         client = self.make().async_q
         self.clients.append(client)
         return client.get
-
-
-def present(distribution: str) -> bool:
-    """Return whether a library is installed."""
-    try:
-        version(distribution)
-    except PackageNotFoundError:
-        return False
-    return True
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ afterwards: it must be everything, or as much as the peer is known to keep.
 import asyncio
 import gc
 import json
-import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from typing import cast
 
 from .audience import PATIENCE, Miscount
 from .contenders import BATCHES, DRIFTLINE
-from .measure import ROOT, Table, Track, interleave, ratios, spread
+from .measure import Table, Track, in_fresh_process, interleave, ratios, spread
 from .peers_contenders import BLINKER, PEERS, REACTIVEX, Holding, Peer, Take
 from .peers_guarantees import CLAIMS
 
@@ -64,19 +63,13 @@ async def taken(take: Take, messages: int, patience: float = PATIENCE) -> list[i
     return values
 
 
-def in_fresh_process(name: str, readers: int, messages: int) -> tuple[float, int]:
-    """Run `weigh` where nothing else has used memory before."""
-    command = [sys.executable, "-m", __name__, name, str(readers), str(messages)]
-    result = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-    used, kept = json.loads(result.stdout)
-    return float(used), int(kept)
-
-
 def table(track: Track, quick: bool) -> Table:
     """Weigh every peer that keeps messages in this process."""
     readers, messages, rounds = (20, 300, 1) if quick else (100, 2000, 3)
     turns = {
-        name: partial(in_fresh_process, name, readers, messages if entry.keeps is None else 150)
+        name: partial(
+            in_fresh_process, __name__, name, readers, messages if entry.keeps is None else 150
+        )
         for name, entry in PEERS.items()
         if entry.available and name not in (BATCHES, *CALLBACKS)
     }

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 from time import perf_counter
+from typing import Any
 
 from .audience import audience
 from .contenders import (
@@ -19,8 +20,8 @@ from .contenders import (
     DriftlineBatches,
 )
 from .loops import ASYNCIO
-from .measure import Table, Track, installed, interleave, ratios, spread
-from .peers_contenders import CULSANS, Receive, present
+from .measure import Table, Track, installed, interleave, present, ratios, spread
+from .peers_contenders import CULSANS, Receive
 
 
 class QueuesAtOnce(AsyncioQueues[int]):
@@ -34,14 +35,12 @@ class QueuesAtOnce(AsyncioQueues[int]):
         self.loop.call_soon_threadsafe(super().publish, value)
 
 
-class CulsansQueuesFromThread:
-    """One `culsans.Queue` per client."""
+class QueuesOfTwoSides:
+    """A queue per client, that a thread fills and a task reads, as culsans and janus have them."""
 
-    def __init__(self) -> None:
-        import culsans
-
-        self.make = culsans.Queue[int]
-        self.clients: list[culsans.SyncQueue[int]] = []
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self.make = make
+        self.clients: list[Any] = []
 
     def publish(self, value: int) -> None:
         for client in self.clients:
@@ -49,35 +48,28 @@ class CulsansQueuesFromThread:
 
     async def read(self, receive: Receive) -> None:
         queue = self.make()
-        self.clients.append(queue.sync_q)
-        client = queue.async_q
-        while True:
-            receive(await client.get())
-
-
-class JanusQueues:
-    """One `janus.Queue` per client."""
-
-    def __init__(self) -> None:
-        import janus
-
-        self.make = janus.Queue[int]
-        self.clients: list[janus.SyncQueue[int]] = []
-
-    def publish(self, value: int) -> None:
-        for client in self.clients:
-            client.put(value)
-
-    async def read(self, receive: Receive) -> None:
-        queue = self.make()
-        self.clients.append(queue.sync_q)
-        client = queue.async_q
+        filled, client = queue.sync_q, queue.async_q
+        self.clients.append(filled)
         try:
             while True:
                 receive(await client.get())
         finally:
-            self.clients.remove(queue.sync_q)  # Putting into a closed one raises.
+            self.clients.remove(filled)  # Putting into a closed one raises.
             await queue.aclose()
+
+
+def culsans_queues() -> QueuesOfTwoSides:
+    """Return one `culsans.Queue` per client."""
+    import culsans
+
+    return QueuesOfTwoSides(culsans.Queue[int])
+
+
+def janus_queues() -> QueuesOfTwoSides:
+    """Return one `janus.Queue` per client."""
+    import janus
+
+    return QueuesOfTwoSides(janus.Queue[int])
 
 
 JANUS = "janus.Queue per client"
@@ -89,8 +81,8 @@ MAKERS: dict[str, Callable[[], Contender[int]]] = {
     BATCHES: DriftlineBatches,
     AT_ONCE: QueuesAtOnce,
     EACH: AsyncioQueuesFromThread,
-    CULSANS: CulsansQueuesFromThread,
-    JANUS: JanusQueues,
+    CULSANS: culsans_queues,
+    JANUS: janus_queues,
 }
 DISTRIBUTIONS = {CULSANS: "culsans", JANUS: "janus"}
 

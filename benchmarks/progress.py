@@ -1,7 +1,7 @@
 """How far a run is, and about how long it will still take."""
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from time import monotonic
 from typing import TypeVar
@@ -54,37 +54,34 @@ def progress(estimate: Estimate) -> Iterator[Track]:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
     except ImportError:
-        yield lines(estimate)
+        yield track(estimate, say)
         return
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lines(estimate)
+        yield track(estimate, say)
         return
     with Progress(
         BarColumn(), TextColumn("{task.description}"), console=console, transient=True
     ) as bars:
         task = bars.add_task("")
 
-        def track(steps: Sequence[T], description: str) -> Iterable[T]:
-            for number, step in enumerate(steps, 1):
-                bars.update(
-                    task,
-                    total=estimate.total,
-                    completed=estimate.elapsed,
-                    description=f"{description} {number}/{len(steps)}, {estimate.left()}",
-                )
-                yield step
+        def show(text: str) -> None:
+            bars.update(task, total=estimate.total, completed=estimate.elapsed, description=text)
 
-        yield track
+        yield track(estimate, show)
 
 
-def lines(estimate: Estimate) -> Track:
-    """Return what writes a line on standard error for each step."""
+def track(estimate: Estimate, show: Callable[[str], None]) -> Track:
+    """Return what shows before each step which it is, and what is left."""
 
-    def track(steps: Sequence[T], description: str) -> Iterable[T]:
+    def through(steps: Sequence[T], description: str) -> Iterable[T]:
         for number, step in enumerate(steps, 1):
-            place = f"{description} {number}/{len(steps)}"
-            print(f"{place}, {estimate.left()}", file=sys.stderr, flush=True)
+            show(f"{description} {number}/{len(steps)}, {estimate.left()}")
             yield step
 
-    return track
+    return through
+
+
+def say(text: str) -> None:
+    """Write a line on standard error."""
+    print(text, file=sys.stderr, flush=True)

@@ -8,7 +8,6 @@ long been cut off.
 
 import gc
 import json
-import subprocess
 import sys
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -23,7 +22,7 @@ from driftline import Subscription
 from .audience import Miscount, audience, check_counts
 from .contenders import Driftline
 from .loops import ASYNCIO, LOOPS, Loop
-from .measure import ROOT, Table, Track, interleave, ratios, spread
+from .measure import Table, Track, in_fresh_process, interleave, ratios, spread
 
 LIMIT = 10_000
 READERS = 999
@@ -121,11 +120,9 @@ async def trace_pending(messages: int, limit: int | None) -> int:
     return peak
 
 
-def in_fresh_process(measure: str, *arguments: int | None) -> int:
-    """Measure where nothing else has used memory before."""
-    command = [sys.executable, "-m", __name__, measure, json.dumps(arguments)]
-    result = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-    return int(result.stdout)
+def pending(measure: str, *arguments: int | None) -> int:
+    """Measure in a fresh process."""
+    return int(in_fresh_process(__name__, measure, json.dumps(arguments)))
 
 
 # Rates.
@@ -161,9 +158,9 @@ async def rates(loop: Loop, readers: int, singles: int, bursts: int, stalls: boo
 def memory(track: Track, messages: int, traced: int) -> Table:
     """Measure what is pending because of one stalled reader."""
     turns = {
-        "counted": partial(in_fresh_process, "count_pending", messages),
-        "traced": partial(in_fresh_process, "trace_pending", traced, LIMIT),
-        "without": partial(in_fresh_process, "trace_pending", LIMIT, None),
+        "counted": partial(pending, "count_pending", messages),
+        "traced": partial(pending, "trace_pending", traced, LIMIT),
+        "without": partial(pending, "trace_pending", LIMIT, None),
     }
     values = {name: turns[name]() for name in track(list(turns), "stalled, memory")}
     rows = [

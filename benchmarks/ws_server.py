@@ -23,7 +23,7 @@ from driftline.websockets import serve_options
 from .audience import Miscount
 from .descriptors import raise_limit
 from .loops import ASYNCIO, UVLOOP
-from .measure import ROOT, percentile
+from .measure import ROOT, in_fresh_process, percentile
 from .memory import resident
 from .ws_clients import SOCKET_IO, WITNESSES, Answer, Group, Question
 from .ws_contenders import MAKE, Connections, WebSocketContender
@@ -326,9 +326,7 @@ class Server(NamedTuple):
 
     def run(self) -> list[Any]:
         """Measure in a fresh process."""
-        command = [sys.executable, "-m", __name__, json.dumps(self)]
-        result = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-        found: list[Any] = json.loads(result.stdout)
+        found: list[Any] = in_fresh_process(__name__, json.dumps(self))
         return found
 
     async def measure(self) -> list[Any]:

@@ -2,13 +2,14 @@
 
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from benchmarks import hub
+
+from interpreter import python
 
 pytestmark = [
     pytest.mark.once,
@@ -18,27 +19,21 @@ pytestmark = [
     ),
 ]
 
-ROOT = Path(__file__).parent.parent
 PLOTS = {"deliveries", "latency", "memory", "publish_cost", "ws", "ws_patterns"}
 
 CALLBACKS = ["reactivex Subject", "blinker signal"]
 
 BARE = """
 import shutil
-from benchmarks import peers_contenders
+from benchmarks import measure
 
 shutil.which = lambda *arguments, **options: None
-peers_contenders.present = lambda distribution: False
+measure.present = lambda name: False
 
 from benchmarks import peers
 for table in peers.tables(lambda steps, description: steps, True):
     print(table.markdown())
 """
-
-
-def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +166,7 @@ def test_a_benchmark_prints_its_table(
     report = tmp_path / "report.json"
     options = ["--json", str(report), "--plots", str(tmp_path)]
 
-    result = run("-m", "benchmarks", "--quick", name, *options)
+    result = python("-m", "benchmarks", "--quick", name, *options)
 
     assert result.returncode == 0, result.stderr
     _, found, text = result.stdout.partition(f"## {title}\n")
@@ -199,7 +194,7 @@ def test_a_hub_cuts_off_who_never_reads_and_the_others_get_all() -> None:
 def test_every_peer_has_figures(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
 
-    result = run("-m", "benchmarks", "--quick", "peers", "--json", str(report))
+    result = python("-m", "benchmarks", "--quick", "peers", "--json", str(report))
 
     assert result.returncode == 0, result.stderr
     assert "not installed" not in result.stdout
@@ -220,7 +215,7 @@ def test_every_peer_has_figures(tmp_path: Path) -> None:
 
 
 def test_peers_that_are_not_installed_are_left_out() -> None:
-    result = run("-c", BARE)
+    result = python("-c", BARE)
 
     assert result.returncode == 0, result.stderr
     for peer in ("broadcaster, memory", "Redis pub/sub, loopback", "janus.Queue per client"):
@@ -230,7 +225,7 @@ def test_peers_that_are_not_installed_are_left_out() -> None:
 
 
 def test_an_unknown_name_is_refused() -> None:
-    result = run("-m", "benchmarks", "nothing")
+    result = python("-m", "benchmarks", "nothing")
 
     assert result.returncode == 2
     assert "there are deliveries" in result.stderr

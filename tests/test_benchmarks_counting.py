@@ -4,12 +4,9 @@ A fault is planted in what is measured: a message is lost, comes twice, is anoth
 early. Beside each there is one without a fault, which is not refused.
 """
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,9 +16,9 @@ from benchmarks.contenders import AsyncioQueues
 from benchmarks.loops import ASYNCIO
 from benchmarks.peers_contenders import Entry, PlainHolding
 
-pytestmark = pytest.mark.once
+from interpreter import python
 
-ROOT = Path(__file__).parent.parent
+pytestmark = pytest.mark.once
 
 FAULTY_WEBSOCKETS = """
 from benchmarks import ws_server
@@ -63,11 +60,6 @@ ws_server.RUN[NATIVE if {kind} == NATIVE else "asyncio"](server.measure)
 """
 
 
-def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
-
-
 Others = Callable[[Any], list[Any]]
 Found = AbstractContextManager[object]
 miscount = pytest.RaisesGroup(Miscount, allow_unwrapped=True, flatten_subgroups=True)
@@ -96,7 +88,7 @@ COUNTED: dict[str, Callable[[Make], object]] = {
         deliveries.turn, ASYNCIO, make, deliveries.Size(3, 10, 1, 1)
     ),
     "peers": lambda make: ASYNCIO.run(
-        peers.turn, Entry(lambda: PlainHolding(make()), "", ""), peers.Size(3, 10, 1, 1)
+        peers.turn, Entry(lambda: PlainHolding(make()), "", ""), deliveries.Size(3, 10, 1, 1)
     ),
     "stalled peers": weighed,
 }
@@ -143,7 +135,7 @@ def test_a_peer_keeps_no_more_than_the_table_says() -> None:
     ],
 )
 def test_a_miscount_of_websocket_clients_is_caught(fault: str, found: str) -> None:
-    result = run("-c", FAULTY_WEBSOCKETS.format(fault=fault))
+    result = python("-c", FAULTY_WEBSOCKETS.format(fault=fault))
 
     assert result.returncode != 0
     assert "Miscount: no compression: " in result.stderr
@@ -164,7 +156,7 @@ def test_a_miscount_of_websocket_clients_is_caught(fault: str, found: str) -> No
 def test_a_miscount_of_clients_of_other_servers_is_caught(
     kind: str, fault: str, found: str
 ) -> None:
-    result = run("-c", FAULTY_RIVAL.format(kind=kind, fault=fault))
+    result = python("-c", FAULTY_RIVAL.format(kind=kind, fault=fault))
 
     assert result.returncode != 0
     assert "Miscount: " in result.stderr
@@ -172,13 +164,13 @@ def test_a_miscount_of_clients_of_other_servers_is_caught(
 
 
 def test_the_miscount_of_clients_of_other_servers_is_in_the_fault() -> None:
-    result = run("-c", FAULTY_RIVAL.format(kind="ROOM", fault="pass"))
+    result = python("-c", FAULTY_RIVAL.format(kind="ROOM", fault="pass"))
 
     assert result.returncode == 0, result.stderr
 
 
 def test_the_miscount_of_websocket_clients_is_in_the_fault() -> None:
-    result = run("-c", FAULTY_WEBSOCKETS.format(fault="pass"))
+    result = python("-c", FAULTY_WEBSOCKETS.format(fault="pass"))
 
     assert result.returncode == 0, result.stderr
 
@@ -202,12 +194,12 @@ def test_a_reader_that_drops_messages_breaks_the_law(measure: str) -> None:
     dropping = LOSING.format(
         receive="(receive(subscription), receive(subscription))[0]", measure=measure
     )
-    result = run("-c", dropping)
+    result = python("-c", dropping)
 
     assert result.returncode != 0
     assert "Miscount: received 5 messages, but counts 10" in result.stderr
 
-    result = run("-c", LOSING.format(receive="receive(subscription)", measure=measure))
+    result = python("-c", LOSING.format(receive="receive(subscription)", measure=measure))
     assert result.returncode == 0, result.stderr
 
 

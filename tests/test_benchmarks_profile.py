@@ -2,7 +2,6 @@
 
 import asyncio
 import subprocess
-import sys
 import weakref
 from pathlib import Path
 
@@ -11,14 +10,11 @@ from benchmarks import compiled
 from benchmarks import where_time_goes as profile
 from benchmarks.loops import ASYNCIO
 
+from interpreter import python
+
 pytestmark = pytest.mark.once
 
 ROOT = Path(__file__).parent.parent
-
-
-def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
 
 
 def test_time_is_charged_to_the_innermost_that_has_a_part() -> None:
@@ -56,7 +52,7 @@ def test_the_benchmark_of_compiled_code_says_what_is_missing() -> None:
         "[table] = compiled.tables(lambda steps, description: steps, True)\n"
         "print(table.markdown())"
     )
-    result = run("-c", program)
+    result = python("-c", program)
 
     assert result.returncode == 0, result.stderr
     assert "| no C compiler |" in result.stdout
@@ -64,13 +60,13 @@ def test_the_benchmark_of_compiled_code_says_what_is_missing() -> None:
 
 def test_it_is_noticed_when_another_driftline_is_measured_than_was_compiled(tmp_path: Path) -> None:
     for wrong in ([str(ROOT / "src"), "topic"], [str(tmp_path), ""]):
-        result = run("-m", "benchmarks.compiled", *wrong, "quick")
+        result = python("-m", "benchmarks.compiled", *wrong, "quick")
         assert result.returncode != 0
         assert "Miscount: what was measured is not what was compiled" in result.stderr
 
 
 def test_compiled_code_is_measured_where_it_can_be_made() -> None:
-    result = run("-m", "benchmarks", "compiled", "--quick")
+    result = python("-m", "benchmarks", "compiled", "--quick")
 
     assert result.returncode == 0, result.stderr
     without = compiled.missing()

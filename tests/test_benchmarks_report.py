@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
@@ -13,10 +11,10 @@ import pytest
 import trio
 from benchmarks import drawing, progress
 
+from interpreter import python
+
 pytestmark = pytest.mark.once
 pytest.importorskip("matplotlib", reason="plots need what the dependency group `bench` names")
-
-ROOT = Path(__file__).parent.parent
 
 
 class Clock:
@@ -107,25 +105,24 @@ def test_a_plot_has_its_words_and_colours_for_light_and_dark(kind: str) -> None:
     assert re.findall(r"#[0-9a-f]{6}", plot.replace(style, "")) == []
 
 
-def benchmarks(*arguments: str) -> None:
-    command = [sys.executable, "-m", "benchmarks", *arguments]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
-
-
 def test_what_was_kept_is_drawn_again_and_documented(tmp_path: Path) -> None:
     kept = str(tmp_path / "kept.json")
-    benchmarks("memory", "--quick", "--json", kept, "--plots", str(tmp_path / "first"))
-    [run] = json.loads(Path(kept).read_text(encoding="utf-8"))
-    assert run["machine"]["cores"] == os.cpu_count()
-    assert f"trio {trio.__version__}" in run["machine"]["libraries"]
+    first = tmp_path / "first"
+    keep = ["--json", kept, "--plots", str(first)]
+    made = python("-m", "benchmarks", "memory", "--quick", *keep)
+    assert made.returncode == 0, made.stderr
+    [measured] = json.loads(Path(kept).read_text(encoding="utf-8"))
+    assert measured["machine"]["cores"] == os.cpu_count()
+    assert f"trio {trio.__version__}" in measured["machine"]["libraries"]
 
     other = json.loads(Path(kept).read_text(encoding="utf-8"))
     other[0]["benchmarks"]["memory"]["commit"] = "another commit"
     later = tmp_path / "later.json"
     later.write_text(json.dumps(other), encoding="utf-8")
-    benchmarks("--kept", kept, str(later), "--document", str(tmp_path))
+    again = python("-m", "benchmarks", "--kept", kept, str(later), "--document", str(tmp_path))
+    assert again.returncode == 0, again.stderr
 
-    [plot] = (tmp_path / "first").iterdir()
+    [plot] = first.iterdir()
     assert plot.name == "memory.svg"
     assert (tmp_path / "images" / "measured" / "memory.svg").read_bytes() == plot.read_bytes()
     page = (tmp_path / "measured.md").read_text(encoding="utf-8")
@@ -133,6 +130,27 @@ def test_what_was_kept_is_drawn_again_and_documented(tmp_path: Path) -> None:
     command = "`python -m benchmarks memory`, at another commit"
     assert f"## {question}\n\n{command}\n" in page
     assert f"![{question}](images/measured/memory.svg)" in page
-    [table] = run["benchmarks"]["memory"]["tables"]
+    [table] = measured["benchmarks"]["memory"]["tables"]
     for row in table["rows"]:
         assert f"| {' | '.join(row)} |\n" in page
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (None, "No such file"),
+        ("{", "Expecting"),
+        ("[]", "no run is in it"),
+        ('[{"tables": 1}]', "no run is in it"),
+    ],
+)
+def test_what_was_not_kept_is_refused_with_a_word_on_what_keeps_it(
+    content: str | None, complaint: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "kept.json"
+    if content is not None:
+        file.write_text(content, encoding="utf-8")
+    refused = python("-m", "benchmarks", "--kept", str(file), "--plots", str(tmp_path))
+    assert refused.returncode == 2
+    assert complaint in refused.stderr
+    assert "--json FILE keeps" in refused.stderr
