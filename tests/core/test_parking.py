@@ -755,6 +755,39 @@ async def test_p10_close_wakes_all_who_wait_for_a_subscription_or_the_topic() ->
 # Blocking.
 
 
+@pytest.mark.parametrize("close_first", [True, False])
+async def test_p6_a_reader_closed_and_published_to_in_one_tick_is_woken_once(
+    close_first: bool,
+) -> None:
+    topic, ledger = start()
+    closed, other = (ledger.reader(name, topic.subscribe) for name in ("closed", "other"))
+    ended: list[str] = []
+
+    async def read_until_closed() -> None:
+        with suppress(anyio.ClosedResourceError):
+            await read_all(closed)
+        for _ in range(5):  # in which whoever is woken again would go on too early
+            await checkpoint()
+        ended.append(closed.name)
+
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read_until_closed)
+            await until_parked(topic, 1)
+            tasks.start_soon(read_all, other)
+            await until_parked(topic, 2)
+            if close_first:
+                closed.subscription.close()
+            ledger.publish("p")
+            closed.subscription.close()
+            await checkpoint()
+            ledger.publish("p")
+            topic.close()
+    closed.leave()
+    ledger.check()
+    assert ended == ["closed"]
+
+
 async def test_receive_blocking_in_the_thread_of_an_event_loop_is_refused() -> None:
     topic = Topic[int]("topic")
     subscription = topic.subscribe()
