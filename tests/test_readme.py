@@ -29,6 +29,7 @@ def test_the_thirty_lines_print_what_is_printed_beside_them() -> None:
 
 
 PAGES = {
+    "index": 1,
     "slow-readers": 6,
     "bus": 4,
     "websockets": 5,
@@ -36,7 +37,9 @@ PAGES = {
     "explanation/limits-without-a-registry": 2,
     "explanation/linked-list-of-futures": 8,
     "explanation/waiting-and-waking": 1,
+    "how-to/asgi": 2,
     "how-to/embed-a-hub": 1,
+    "how-to/newest-by-key": 2,
     "how-to/replace-blinker": 1,
     "how-to/replace-broadcaster": 1,
     "how-to/replace-queues": 2,
@@ -44,6 +47,7 @@ PAGES = {
     "how-to/resume-a-stream": 3,
     "how-to/reverse-proxy": 1,
     "how-to/several-loops": 1,
+    "how-to/several-processes": 1,
     "how-to/test-your-code": 1,
     "how-to/threads-and-signals": 1,
     "how-to/watch-lag": 1,

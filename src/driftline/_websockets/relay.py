@@ -98,6 +98,11 @@ async def relay(
     _check_seconds(window, patience)
     if _is_of_threads(websocket):
         raise TypeError(f"{websocket!r} is of the threading server; use relay_blocking")
+    if not hasattr(websocket, "wait_closed"):
+        raise TypeError(
+            f"relay takes a connection of the library websockets, not {websocket!r}; "
+            "in a web framework have the handler read a subscription, and send"
+        )
     closes = isinstance(source, Topic)
     try:
         with _subscribed(source, websocket, place) as subscription:
