@@ -30,11 +30,12 @@ TIMES ?= 1
 .PHONY: demo demo-broadcast test check environments lint types layers types-and-tests docs bench measured clean
 .PHONY: schedules reentry soak planted mutation fuzz coverage covered conformance model
 
-demo: .venv/ready
-	$(PYTHON) -m driftline demo
+# They have a small environment of their own, as they are what one tries first.
+demo: .venv-demo/ready
+	.venv-demo/bin/python -m driftline demo
 
-demo-broadcast: .venv/ready
-	$(PYTHON) -m examples.broadcast.demo
+demo-broadcast: .venv-demo/ready
+	.venv-demo/bin/python -m examples.broadcast.demo
 
 test: .venv/ready
 	$(PYTHON) -m pytest
@@ -117,6 +118,9 @@ conformance: .venv/ready
 model: .venv/ready
 	$(PYTHON) -m model
 
+.venv-demo/ready: pyproject.toml tools/pythons tools/environment
+	tools/environment "$$(tools/pythons first)" .venv-demo demo
+
 .venv-fuzz/ready: pyproject.toml tools/pythons tools/environment
 	tools/environment "$$(tools/pythons first)" .venv-fuzz fuzz
 
@@ -124,5 +128,5 @@ model: .venv/ready
 	tools/environment "$$(tools/pythons first)" .venv dev
 
 clean:
-	rm -rf .venv .venvs .venv-fuzz .venv*.making .coverage.* .mypy_cache .pytest_cache .ruff_cache \
+	rm -rf .venv .venvs .venv-demo .venv-fuzz .venv*.making .coverage.* .mypy_cache .pytest_cache .ruff_cache \
 		.hypothesis .import_linter_cache build/node_modules

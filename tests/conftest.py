@@ -4,10 +4,13 @@ import asyncio
 import gc
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+
+import driftline
 
 # How long an example takes says more of the machine than of driftline.
 settings.register_profile("driftline", deadline=None)
@@ -28,6 +31,16 @@ def _backends() -> Iterator[Any]:
         yield pytest.param(("asyncio", {"loop_factory": _eager_loop}), id="eager")
     yield pytest.param(("asyncio", {"use_uvloop": True}), id="uvloop")
     yield pytest.param(("trio", {}), id="trio")
+
+
+def pytest_configure() -> None:
+    """Refuse to test a copy that was installed, in which nothing changes that is changed here."""
+    source = Path(__file__).parents[1] / "src"
+    if not Path(driftline.__file__).is_relative_to(source):
+        raise pytest.UsageError(
+            f"these tests are of {source}, and driftline is imported from {driftline.__file__}: "
+            "make the environment again (make clean)"
+        )
 
 
 def pytest_collection_finish() -> None:
