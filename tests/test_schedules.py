@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from contextlib import suppress
+from math import inf
 from typing import Any
 
 import anyio
@@ -67,6 +68,7 @@ def who_has_sent_does_not_wake_the_next(patch: pytest.MonkeyPatch) -> None:
         self._senders.queue.remove(self)
 
     patch.setattr(Sender, "leave", leave)
+    patch.setattr("driftline._core.senders._LONG_PAUSE", inf)
 
 
 def a_cut_is_not_told_in_full(patch: pytest.MonkeyPatch) -> None:

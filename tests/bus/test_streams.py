@@ -23,6 +23,7 @@ from driftline import (
 from driftline._bus import history
 from driftline._bus.topics import BusTopic
 from driftline._core.invariants import check
+from driftline._core.turn import Turn
 from proof.interruptions import interrupt
 
 
@@ -272,8 +273,7 @@ def test_the_past_cannot_be_read_in_the_middle_of_a_publish(
 
     bus.publish("a", 1)
     with pytest.MonkeyPatch.context() as patch:
-        topic = bus.topic("a")
-        patch.setattr(type(topic), "_wake", lambda self: bus_finalizes(Finalized))
+        in_the_turn(patch, lambda: bus_finalizes(Finalized))
         bus.publish("a", 2)
     assert "in the middle of a publish()" in str(errors[0])
     assert ready(bus.subscribe("*", replay=2)) == [1, 2]
@@ -284,10 +284,20 @@ def test_w1_who_subscribes_in_the_middle_of_a_publish_gets_what_comes_after() ->
     topic = bus.topic("a")
     late: list[Subscription[Any]] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(topic), "_wake", lambda self: late.append(bus.subscribe("*")))
+        in_the_turn(patch, lambda: late.append(bus.subscribe("*")))
         topic.publish(1)
     topic.publish(2)
     assert ready(late[0]) == [2]
+
+
+def in_the_turn(patch: pytest.MonkeyPatch, function: Callable[[], object]) -> None:
+    """Have a function called by whoever has the turn, where readers would be woken."""
+
+    def wake(turn: Turn) -> None:
+        turn.unwoken = None
+        function()
+
+    patch.setattr(Turn, "wake", wake)
 
 
 def bus_finalizes(make: Callable[[], object]) -> None:
@@ -357,6 +367,40 @@ def test_n4_who_is_about_to_publish_takes_a_place_with_each_reader_that_others_s
     bus.send_blocking("b", 2, timeout=0)
     assert ready(reader) == [0, 2]
     assert reader.missed == 0
+
+
+def test_n4_a_message_that_another_thread_is_about_to_link_takes_a_place_where_it_comes() -> None:
+    bus = Bus(limit=2)
+    reader, others = bus.subscribe("a.*"), bus.subscribe("b")
+    for name in ("a.x", "a.y", "b"):
+        bus.topic(name, keep=True)._chains()  # as they are found before anybody sends
+    del bus._joint.turn.free
+    for number, name in enumerate(["a.x", "a.y"]):
+        bus.send_blocking(name, number, timeout=0)
+    with pytest.raises(TimeoutError):
+        bus.send_blocking("a.x", 2, timeout=0)
+    bus.send_blocking("b", 3, timeout=0)
+    bus.send_blocking("b", 4, timeout=0)
+    bus._joint.turn.free = True
+    assert ready(reader) == [0, 1]
+    assert ready(others) == [3, 4]
+
+
+async def test_n2_senders_of_several_topics_with_a_reader_in_common_are_all_told_of_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("driftline._core.senders._PAUSE", 1_000.0)  # so that none looks by itself
+    bus = Bus(limit=2)
+    reader = bus.subscribe("a.*")
+    for number in range(2):
+        await bus.send("a.x", number)
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            for name in ("a.x", "a.y"):
+                tasks.start_soon(bus.send, name, name)
+            await anyio.wait_all_tasks_blocked()
+            assert ready(reader) == [0, 1]
+    assert sorted(ready(reader)) == ["a.x", "a.y"]
 
 
 def test_n4_who_waits_for_a_reader_of_its_own_takes_no_place_with_others() -> None:

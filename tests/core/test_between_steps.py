@@ -311,7 +311,7 @@ def test_n1_a_subscription_that_comes_while_another_looks_for_the_slowest_holds_
         monkeypatch.undo()
         late.append(topic.subscribe(replay=replay))
         # As another does who sends to a topic that has readers in common with this one.
-        assert topic._senders.room(topic, print)
+        assert topic._senders.room(topic, [], print)
         topic.publish(4)
         return found
 
@@ -319,6 +319,21 @@ def test_n1_a_subscription_that_comes_while_another_looks_for_the_slowest_holds_
     send_ready(topic, 8)
     assert late[0].lag == 4
     assert late[0].receive_nowait() == 4 - replay
+
+
+def test_n4_a_message_that_another_thread_is_about_to_link_takes_a_place() -> None:
+    topic: Topic[int] = Topic(limit=2)
+    reader = topic.subscribe()
+    del topic._turn.free
+    for number in range(2):
+        topic.send_blocking(number, timeout=0)
+    assert topic.published == 0
+    with pytest.raises(TimeoutError):
+        topic.send_blocking(2, timeout=0)
+    topic._turn.free = True
+    assert [reader.receive_nowait(), reader.receive_nowait()] == [0, 1]
+    topic.send_blocking(3, timeout=0)
+    assert reader.receive_nowait() == 3
 
 
 def test_who_reads_on_in_the_moment_in_which_it_would_be_cut_off_is_not() -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from itertools import count
@@ -785,6 +786,19 @@ async def blocked(topic: Topic[Any], senders: int) -> None:
             await anyio.sleep(0.001)
 
 
+async def blocked_no_more(topic: Topic[Any], senders: int) -> None:
+    """Return when at most so many senders stand in the queue."""
+    with anyio.fail_after(PATIENCE):
+        while len(topic._senders.queue) > senders:  # noqa: ASYNC110  # nobody tells
+            await anyio.sleep(0.001)
+
+
+def no_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have senders wait until they are told, and not look by themselves now and then."""
+    monkeypatch.setattr("driftline._core.senders._PAUSE", 1_000.0)
+    monkeypatch.setattr("driftline._core.senders._LONG_PAUSE", 1_000.0)
+
+
 async def full(limit: int, **arguments: Any) -> tuple[Topic[Any], Subscription[Any]]:
     topic = Topic[Any]("prices", limit=limit, **arguments)
     subscription = topic.subscribe()
@@ -798,7 +812,7 @@ async def test_p8_send_waits_for_the_slowest_and_no_longer(
     limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # What wakes it is the reader, not that it looks again every so often.
-    monkeypatch.setattr("driftline._core.senders._PAUSE", 1_000.0)
+    no_look(monkeypatch)
     topic, slow = await full(limit)
     fast = slow.fork()
     assert len(list(rest(fast))) == limit
@@ -900,7 +914,10 @@ async def test_p8_who_may_send_does_so_although_another_thread_takes_the_room_ju
     assert topic.published == 3
 
 
-async def test_p6_a_cancelled_send_publishes_nothing_and_wakes_the_next() -> None:
+async def test_p6_a_cancelled_send_publishes_nothing_and_wakes_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    no_look(monkeypatch)
     topic, subscription = await full(1)
     scopes = [anyio.CancelScope() for _ in range(2)]
     ended: list[str] = []
@@ -1024,7 +1041,7 @@ async def test_p10_a_topic_that_is_closed_refuses_those_who_wait_to_send() -> No
 async def test_p8_a_limit_that_grows_lets_senders_go(
     limit: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("driftline._core.senders._PAUSE", 1_000.0)  # they are told, at once
+    no_look(monkeypatch)  # they are told, at once
     topic, subscription = await full(1)
     ended = False
     with anyio.fail_after(PATIENCE):
@@ -1090,6 +1107,41 @@ def test_p8_send_blocking_gives_up_in_time() -> None:
     assert list(rest(subscription)) == [0]
     topic.send_blocking(2, 0.001)
     assert list(rest(subscription)) == [2]
+
+
+def abandon(send: Callable[[], Awaitable[None]], behind: threading.Event) -> None:
+    """Have a task wait to send on an event loop that is closed without cancelling it."""
+    loop = asyncio.new_event_loop()
+
+    async def wait() -> None:
+        task = asyncio.ensure_future(send())
+        await asyncio.to_thread(behind.wait, PATIENCE)
+        assert not task.done()
+
+    loop.set_exception_handler(lambda *_: None)  # "was destroyed but it is pending"
+    loop.run_until_complete(wait())
+    loop.run_until_complete(loop.shutdown_default_executor())
+    loop.close()
+
+
+async def test_n3_a_sender_whose_event_loop_was_closed_holds_up_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("driftline._core.senders._LONG_PAUSE", 0.01)
+    topic, subscription = await full(2)
+    behind = threading.Event()
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(anyio.to_thread.run_sync, abandon, partial(topic.send, -1), behind)
+            await blocked(topic, 1)
+            tasks.start_soon(topic.send, 2)
+            await blocked(topic, 2)
+            behind.set()
+            await blocked_no_more(topic, 1)  # it was taken out, not having been able to leave
+            assert list(rest(subscription)) == [0, 1]
+    assert list(rest(subscription)) == [2]
+    topic.send_blocking(3, timeout=0)
+    assert not topic._senders.queue
 
 
 def test_p8_send_without_readers_does_not_wait() -> None:

@@ -4,7 +4,8 @@ CPython runs signal handlers between instructions, but not between any two: when
 after a call, and where a loop jumps back. A handler that raises, as Control-C does, ends the
 function there. `interrupt` raises at the n-th such place of the modules named by `within`.
 
-Not within finalizers and callbacks of weak references: what is raised there goes nowhere.
+Not within finalizers and callbacks of weak references: what is raised there goes nowhere. Nor
+within what trio protects from Control-C, which it puts off until that has returned.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 
 _CHECKED = ("CALL", "CALL_FUNCTION_EX", "CALL_KW", "JUMP_BACKWARD")
 _FINALIZERS = ("__del__", "forget")
+_PROTECTED = ("TrioParking.call", "TrioWaiter.wait")
 
 
 class Interrupted(BaseException):
@@ -42,7 +44,7 @@ def interrupt(function: Callable[[], object], at: int, *, within: Iterable[Modul
 
     def reached(frame: FrameType) -> None:
         nonlocal left
-        if left >= 0 and not _finalizing(frame):
+        if left >= 0 and not _is_spared(frame):
             left -= 1
             if left < 0:
                 raise Interrupted
@@ -52,9 +54,9 @@ def interrupt(function: Callable[[], object], at: int, *, within: Iterable[Modul
     return left < 0
 
 
-def _finalizing(frame: FrameType | None) -> bool:
+def _is_spared(frame: FrameType | None) -> bool:
     while frame is not None:
-        if frame.f_code.co_name in _FINALIZERS:
+        if frame.f_code.co_name in _FINALIZERS or frame.f_code.co_qualname in _PROTECTED:
             return True
         frame = frame.f_back
     return False

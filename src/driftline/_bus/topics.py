@@ -40,8 +40,10 @@ T = TypeVar("T")
 
 _new: Final = object.__new__
 
-Copied = tuple["Stream", Origin, Any, int]
-"""What is to be copied into a stream: a message, where it is from, and its size."""
+Copied = tuple["Stream", Origin | None, Any, int]
+"""What is to be copied into a stream: a message, where it is from, and its size.
+
+Without an origin it was copied, and the readers are still to be told."""
 
 
 class Joined(Topic[T]):
@@ -100,6 +102,16 @@ class Stream(Joined[Any]):
     def link_copy(self, copies: list[Copied], now: float) -> None:
         """Link the last of some copies, which is for this stream, and take it from the list."""
         _, origin, value, size = copies[-1]
+        if origin is not None:  # else it was linked before an interruption
+            self._link_one(copies, origin, value, size, now)
+        if self._waiting.queue:
+            self._waiting.wake()
+        del copies[-1]
+
+    def _link_one(
+        self, copies: list[Copied], origin: Origin, value: object, size: int, now: float
+    ) -> None:
+        linked: Copied = (self, None, None, 0)
         last: Any
         last, published = self._end
         before = last.before + size
@@ -114,17 +126,15 @@ class Stream(Joined[Any]):
                 marks = [(link.seq, ref(link))]
         end = (link, published + 1)
         if last.next is not END:
-            # From here on nothing can be interrupted until the copy is taken from the list.
+            # From here on nothing can be interrupted until the list says that it was linked.
             last.value = value
             last.time = now
             last.origin = origin
             self._end = end  # before the message can be seen (K3)
             last.next = link
-        del copies[-1]
+        copies[-1] = linked
         if marks or self._places:
             self._keep(marks or [], now)
-        if self._waiting.queue:
-            self._waiting.wake()
 
     def _place_back(self, messages: int, seconds: float | None) -> tuple[Hold, int]:
         return history(self, messages, seconds)
@@ -204,3 +214,8 @@ class BusTopic(Joined[T]):
         self.settle()
         live = (reference() for reference in self._streams)
         return (self, *(stream for stream in live if stream is not None))
+
+    def _reaches(self, chain: Topic[Any]) -> bool:
+        if self._version != self._joint.version or self._joint.changes:
+            return True  # that stream may have come since
+        return chain is self or ref(chain) in self._streams

@@ -32,6 +32,8 @@ def checked_size(sizeof: Callable[[T], int], value: T) -> int:
         raise TypeError(f"sizeof must return an int, the size in bytes; it returned {size!r}")
     if size < 0:
         raise ValueError(f"sizeof must return a size of 0 or more; it returned {size}")
+    if size > maxsize:
+        raise ValueError("sizeof must return the size in bytes; it returned more than there can be")
     return size
 
 

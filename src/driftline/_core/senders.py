@@ -16,9 +16,12 @@ N1. `_slowest` has what `newcomer` was when it was found, and a number. While `n
     that, the number is at most that of any live subscription, for these only grow.
 N2. Who waits has looked for room once more after it began to listen, and after the milestone that
     it waits for was found alive. The first looks again after `_PAUSE` in any case.
-N3. Whoever leaves the queue wakes the next.
-N4. Who may publish is among those `passing` from before it looked until it has published. Each of
-    them takes a place, for topics that have queues of their own may have readers in common.
+N3. Whoever leaves the queue wakes the next. Who never can, because its event loop was closed
+    around it, is taken out by those behind, who look now and then.
+N4. Who may publish is among those `passing` from before it looked until its message is in the
+    inbox. Each of them takes a place, for topics that have queues of their own may have readers in
+    common; and so does each message in the inbox, which somebody else may be about to link. They
+    are looked for in the order in which a message goes that way, so that none slips through.
 """
 
 from __future__ import annotations
@@ -38,7 +41,7 @@ from anyio.lowlevel import checkpoint
 
 from driftline._core.checks import checked_size
 from driftline._core.link import Milestone
-from driftline._core.parking import event_loop_here
+from driftline._core.parking import event_loop_here, running_loop
 
 if TYPE_CHECKING:
     from driftline._core.subscription import Subscription
@@ -46,21 +49,22 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+Ref = ref[Milestone[Any]]
 
 _PAUSE: Final = 0.05  # seconds; the longest that room is not noticed
+_LONG_PAUSE: Final = 1.0  # the longest that it is not noticed that the first is gone
 
 
 class Senders:
     """Those who wait to publish on one topic, in their order. From any thread."""
 
-    __slots__ = ("__weakref__", "_awaited", "_slowest", "newcomer", "passing", "queue")
+    __slots__ = ("__weakref__", "_slowest", "newcomer", "passing", "queue")
 
     def __init__(self) -> None:
         self.queue: deque[Sender] = deque()
         self.newcomer = object()  # another one when a subscription has begun further back
         self.passing: dict[Sender, None] = {}
         self._slowest = (self.newcomer, 0)
-        self._awaited: ref[Milestone[Any]] | None = None
         _all.add(self)
 
     def wake(self, _: object = None) -> None:
@@ -76,10 +80,10 @@ class Senders:
         for sender in self.queue.copy():
             sender.ring()
 
-    def room(self, topic: Topic[Any], wake: Callable[[object], None]) -> bool:
+    def room(self, topic: Topic[Any], awaited: list[Ref], wake: Callable[[object], None]) -> bool:
         """Return whether all who are passing may publish before the slowest is cut off.
 
-        If they may not, `wake` is called when there may be room.
+        If they may not, `wake` is called when there may be room, as long as `awaited` is kept.
         """
         newcomer, slowest = self._slowest
         if newcomer is self.newcomer and self._has_room(topic, slowest):
@@ -93,18 +97,21 @@ class Senders:
                 return True
             hold = topic._limits.milestones.first(slowest)
             if isinstance(hold.link, Milestone):
-                self._awaited = ref(hold.link, wake)
+                awaited.append(ref(hold.link, wake))
             del hold
         return False
 
     def _has_room(self, topic: Topic[Any], slowest: int) -> bool:
-        return topic.published - slowest + len(self.passing) <= topic._limits.messages
+        taken = len(self.passing)
+        if topic._inbox:
+            taken += sum(entry[4] for entry in topic._inbox.copy() if entry[0]._reaches(topic))
+        return topic.published - slowest + taken <= topic._limits.messages
 
 
 class Sender:
     """One who publishes when there is room, in a task or in a thread."""
 
-    __slots__ = ("_bell", "_passing", "_senders", "_topic", "heard", "thread")
+    __slots__ = ("_awaited", "_bell", "_loop", "_passing", "_senders", "_topic", "heard", "thread")
 
     heard: Subscription[None]
 
@@ -113,6 +120,8 @@ class Sender:
         self._senders = topic._senders
         self._bell: Topic[None] | None = None
         self._passing: Sequence[Topic[Any]] = ()
+        self._awaited: list[Ref] = []
+        self._loop = running_loop()
         self.thread = get_ident()
 
     def enter(self) -> None:
@@ -122,14 +131,25 @@ class Sender:
     def may_publish(self) -> bool:
         """Return whether it is first, and there is room, which is its own then until it leaves."""
         self._topic._refuse_if_closed()
-        if self._senders.queue[0] is self:
+        first = self._senders.queue[0]
+        if first is self:
+            self._awaited = []
             self._passing = self._topic._chains()
             for chain in self._passing:
                 chain._senders.passing[self] = None
-            if all(chain._senders.room(chain, self._senders.wake) for chain in self._passing):
+            if all(
+                chain._senders.room(chain, self._awaited, self._senders.wake)
+                for chain in self._passing
+            ):
                 return True
             self._stand_back()
+        elif first.is_gone():
+            first.leave()
         return False
+
+    def is_gone(self) -> bool:
+        """Return whether its event loop was closed around it."""
+        return self._loop is not None and self._loop.is_closed()
 
     def _stand_back(self) -> None:
         for chain in self._passing:
@@ -154,9 +174,9 @@ class Sender:
             self._bell.publish(None)
 
     @property
-    def patience(self) -> float | None:
+    def patience(self) -> float:
         """How many seconds to wait for `heard` at most, before asking again."""
-        return _PAUSE if self._senders.queue[0] is self else None
+        return _PAUSE if self._senders.queue[0] is self else _LONG_PAUSE
 
     def leave(self) -> None:
         """Give up the place in the queue, and the room that it had."""
@@ -244,6 +264,10 @@ class Sending(Generic[T]):
     def _chains(self: Any) -> Sequence[Topic[Any]]:
         """Return those in which a message of this topic stands."""
         return (self,)
+
+    def _reaches(self: Any, chain: Topic[Any]) -> bool:
+        """Return whether a message in the inbox may come to stand there, not knowing for sure."""
+        return chain is self
 
     def _sender(self: Any) -> Sender:
         self._refuse_if_closed()

@@ -67,9 +67,9 @@ class Subscription(Tolerant[T], ObjectReceiveStream[T]):
         self, topic: Topic[T], link: Link[T], seq: int, name: str | None, tolerance: Tolerance
     ) -> None:
         """Not for users: `Topic.subscribe` makes subscriptions."""
+        self._untold = 0  # before it has a link, of which `__del__` lets go
         super().__init__(topic, link, seq, name)
         self._tolerate(*tolerance)
-        self._untold = 0
         self._reading = False  # whether a task or thread waits
         self._waiter = UNSETTLED
 
@@ -339,11 +339,10 @@ class Subscription(Tolerant[T], ObjectReceiveStream[T]):
         Cost: linear in the lag, unless others are as far behind. In an event loop a long backlog
         is freed in slices, between which other tasks run; elsewhere before this returns.
         """
-        if not self._closed:
-            self._closed = True
-            self._forget()
-            if self._reading:
-                self._waiter.wake()
+        self._closed = True  # all of it again, if an earlier call was interrupted
+        self._forget()
+        if self._reading:
+            self._waiter.wake()
 
     async def aclose(self) -> None:
         """Like `close`, for `async with`. Not a checkpoint."""

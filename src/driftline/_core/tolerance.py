@@ -3,7 +3,8 @@
 Invariants:
 
 T1. Messages are missed in one step: counted, passed over, and noted in `_untold`. They are told of
-    in the next, so that whatever happens in between, they will be.
+    in the next, so that whatever happens in between, they will be. They are `_untold` until
+    nothing can come between that and telling.
 T2. A reader looks for gaps and at its own limits when it reads. `_mask` makes it look for every
     message if it has limits of its own, and otherwise only where its link does not lead on.
 """
@@ -105,13 +106,22 @@ class Tolerant(Visible[T], Generic[T]):
         if isinstance(self._link.next, Gap) or self._mask == 0:  # in no variable: S3
             self._miss()
         if self._untold:
-            missed, self._untold = self._untold, 0
-            if self._on_lag == "raise":
-                raise Lagged(missed, self._topic.name, self._name)
-            if self._on_lag == "close":
-                self.close()
-                raise SlowConsumer(missed, self._topic.name, self._name)
+            self._tell(self._untold)
         return bool(self._link.next)
+
+    def _tell(self, missed: int) -> None:
+        error: Exception | None = None
+        if self._on_lag == "raise":
+            error = Lagged(missed, self._topic.name, self._name)
+        elif self._on_lag == "close":
+            error = SlowConsumer(missed, self._topic.name, self._name)
+            self.close()
+        try:
+            self._untold = 0
+            if error is not None:
+                raise error
+        finally:
+            del error  # it has this frame
 
     def _miss(self) -> None:
         end, published = self._topic._end
@@ -131,9 +141,7 @@ class Tolerant(Visible[T], Generic[T]):
         to, reached = self._topic._limits.seek(to, reached, too_far)
         if self._on_lag == "latest" and reached > self._seq:
             to, reached = self._topic._limits.seek(to, reached, not_the_newest)
-        missed = reached - self._seq
-        self._untold += missed
-        self._move(Hold(self._link), to, missed=missed)
+        self._move(Hold(self._link), to, missed=reached - self._seq)
 
     def _first(self) -> tuple[Hold, int]:
         """Return the first link that can still be had, and its number."""
@@ -151,6 +159,7 @@ class Tolerant(Visible[T], Generic[T]):
         self._received += received
         self._skipped += skipped
         self._missed += missed
+        self._untold += missed
         self._link = to.link  # last (L2)
         let_go(start)
         if self._closed and to.link is not CLOSED:
@@ -162,7 +171,8 @@ class Tolerant(Visible[T], Generic[T]):
         self._move(Hold(self._link), to)
 
     def _forget(self) -> None:
-        self._move(Hold(self._link), Hold(CLOSED))
+        if self._link is not CLOSED:
+            self._move(Hold(self._link), Hold(CLOSED))
 
     def close(self) -> None:
         """Stop reading."""

@@ -17,7 +17,8 @@ K2. A message that is in the inbox will be linked, by its publisher or by somebo
     decides who is first.
 K3. The number of messages grows before a reader can see the message: lag is never negative.
 K4. After every instruction here the state is one from which the next to take the turn can go on.
-    So an exception that a signal handler raises in the middle costs nobody else a message.
+    Whoever is interrupted goes on once more before the exception of the signal handler leaves; so
+    it costs nobody else a message, nor the call that tells of one: that is `unwoken` until then.
 K5. Close takes its place in the inbox like a message. What comes behind it is refused, and the
     publisher, who must have seen `_closing` by then, takes it back and raises.
 K6. Several topics may share one inbox and one turn; then all their messages have one order.
@@ -184,22 +185,26 @@ class Topic(Subscribable[T], Limited, Sending[T]):
             except MemoryError:
                 self._closing = False
                 raise
-            self._link_inbox()
-            self._senders.wake_all()
+        self._link_inbox()  # again, if an earlier call was interrupted
+        self._senders.wake_all()
 
     def _append(self, value: T, sizes: Sizes, links: list[Link[T]]) -> None:
         """Publish `value` and the chain of `links`, of which the last is open."""
         self._refuse_if_closed()
         claim = [None, None]  # of two, because to shrink from one to none needs memory
-        # `links` is emptied before anybody can link what was in it: who comes back late from
-        # `append` must not be the last to hold what others have published behind it.
-        self._inbox.append(
-            (self, value, sizes, claim, len(links), links[0], links.pop(), links.clear())  # type: ignore[func-returns-value]
-        )
-        try:  # noqa: SIM105  # with suppress() it takes longer
-            self._link_inbox()
-        except (MemoryError, RecursionError):
-            pass  # what is in the inbox is linked later (K2): it must not look refused
+        try:
+            # `links` is emptied before anybody can link what was in it: who comes back late from
+            # `append` must not be the last to hold what others have published behind it.
+            self._inbox.append(
+                (self, value, sizes, claim, len(links), links[0], links.pop(), links.clear())  # type: ignore[func-returns-value]
+            )
+            try:  # noqa: SIM105  # with suppress() it takes longer
+                self._link_inbox()
+            except (MemoryError, RecursionError):
+                pass  # what is in the inbox is linked later (K2): it must not look refused
+        except BaseException:
+            self._link_inbox()  # interrupted between the two, or before the `try` there
+            raise
         if self._closing:  # perhaps before this came into the inbox
             with suppress(IndexError):  # no, it was linked
                 del claim[1]
@@ -213,7 +218,7 @@ class Topic(Subscribable[T], Limited, Sending[T]):
         """Link what is in the inbox, unless somebody is at it, and wake those who wait."""
         turn = self._turn
         try:
-            while self._inbox:
+            while self._inbox or turn.unwoken is not None:
                 try:
                     del turn.free
                 except AttributeError:
@@ -232,20 +237,20 @@ class Topic(Subscribable[T], Limited, Sending[T]):
 
     def _link_all(self) -> None:
         """Link what is in the inbox. Only who has the turn may."""
-        inbox = self._inbox
+        inbox, turn = self._inbox, self._turn
+        if turn.unwoken is not None:  # somebody was interrupted
+            turn.wake()
         while inbox:
             entry = inbox[0]
-            topic = entry[0]
+            topic = turn.unwoken = entry[0]
             topic._link(entry)
             # This frame may be the last to refer to a chain that another has published.
             hold = Hold(entry[5]) if entry[4] > 1 else None
             del entry
-            try:
-                inbox.popleft()
-                del hold
-            finally:
-                if not inbox or inbox[0][0] is not topic:  # once for many
-                    topic._wake()
+            inbox.popleft()
+            del hold
+            if not inbox or inbox[0][0] is not topic:  # once for many
+                turn.wake()
 
     def _link(self, entry: Entry) -> None:
         """Link a message of this topic, or several, or its end. Twice does no harm."""
@@ -273,11 +278,6 @@ class Topic(Subscribable[T], Limited, Sending[T]):
                 link.next = first
                 if marks or self._replay is not None or self._places:
                     self._keep(marks, now)
-
-    def _wake(self) -> None:
-        """Have those woken who wait for this topic."""
-        if self._waiting.queue:
-            self._waiting.wake()
 
     def _bell(self) -> Topic[None]:
         return Topic("room")

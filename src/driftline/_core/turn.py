@@ -5,6 +5,9 @@ back. Unlike a call of a lock's method, each is one instruction: no signal handl
 between taking it and the `try` that gives it back. And unlike a change of a list, neither needs
 memory.
 
+With the turn goes what its last holder was interrupted in: `unwoken` has a topic whose readers are
+still to be told of what was linked, or None.
+
 A forked child starts with all turns free, because those who had taken them are threads that exist
 only in the parent.
 """
@@ -12,17 +15,28 @@ only in the parent.
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
+
+if TYPE_CHECKING:
+    from driftline._core.topic import Topic
 
 
 class Turn:
     """Take it by `del turn.free`, which raises AttributeError if it is taken."""
 
-    __slots__ = ("__weakref__", "free")
+    __slots__ = ("__weakref__", "free", "unwoken")
 
     def __init__(self) -> None:
         self.free = True
+        self.unwoken: Topic[Any] | None = None
         _turns.add(self)
+
+    def wake(self) -> None:
+        """Have those woken who wait for the topic that is `unwoken`."""
+        if self.unwoken is not None and self.unwoken._waiting.queue:
+            self.unwoken._waiting.wake()
+        self.unwoken = None
 
 
 _turns: WeakSet[Turn] = WeakSet()
