@@ -465,6 +465,12 @@ async def test_expect_takes_what_is_published_from_the_call_on() -> None:
         await unanswered
 
 
+async def test_forward_says_what_it_takes() -> None:
+    bus = Bus()
+    with pytest.raises(TypeError, match="forward takes a subscription, such as"):
+        await forward(bus, bus)  # type: ignore[arg-type]
+
+
 async def test_forward_publishes_on_another_bus_or_topic_until_the_end() -> None:
     source, target = Bus(), Bus()
     topic = driftline.Topic[int]("all")

@@ -828,12 +828,18 @@ def test_a2_a_timeout_that_is_over_at_once_consumes_nothing(timeout: float) -> N
 
 
 def test_a_timeout_that_is_not_a_number_is_refused() -> None:
-    subscription = Topic[int]("topic").subscribe()
+    topic = Topic[int]("topic", limit=1)
+    subscription = topic.subscribe()
     with pytest.raises(ValueError, match="NaN"):
         subscription.receive_blocking(math.nan)
+    with pytest.raises(ValueError, match="NaN"):
+        topic.send_blocking(1, math.nan)
+    with pytest.raises(ValueError, match="number of seconds greater than 0"):
+        subscription.park(10**400)
+    assert subscription.lag == 0
 
 
-@pytest.mark.parametrize("timeout", [math.inf, threading.TIMEOUT_MAX * 2])
+@pytest.mark.parametrize("timeout", [math.inf, threading.TIMEOUT_MAX * 2, 10**400])
 def test_a_timeout_longer_than_python_can_wait_is_as_good_as_none(timeout: float) -> None:
     topic = Topic[int]("topic")
     subscription = topic.subscribe()

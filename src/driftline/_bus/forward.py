@@ -27,6 +27,8 @@ async def forward(source: Subscription[Any], to: Bus | Topic[Any]) -> int:
         anyio.ClosedResourceError: `to` was closed; the message that it refused is lost.
         Lagged, SlowConsumer: as for `Subscription.receive`, and so are its errors of anyio.
     """
+    if not isinstance(source, Subscription):
+        raise TypeError(f"forward takes a subscription, such as bus.subscribe(...), not {source!r}")
     count = 0
     with source:
         if isinstance(to, Bus):

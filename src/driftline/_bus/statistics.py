@@ -42,7 +42,8 @@ class BusStatistics:
         """Return how much happened a second since an earlier snapshot of the same bus.
 
         Raises:
-            ValueError: the other snapshot is not earlier, or of another bus.
+            ValueError: the other snapshot is not earlier, or, as far as that can be seen, of
+                another bus.
         """
         seconds = self.taken_at - earlier.taken_at
         if seconds <= 0 or self.published < earlier.published:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import inf
+from math import inf, isnan
 from sys import maxsize
+from time import monotonic
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -65,9 +66,19 @@ def checked_seconds(name: str, value: float) -> float:
     wanted = f"{name} is a number of seconds greater than 0"
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{wanted}, not {value!r}")
-    if not 0 < value < inf:
+    if not 0 < value <= maxsize:
         raise ValueError(f"{wanted}, not {value}")
     return value
+
+
+def checked_deadline(timeout: float | None) -> float:
+    """Return when so many seconds are over, by `monotonic`; None and what is too long are never."""
+    if timeout is None:
+        return inf
+    seconds = min(max(timeout, -1), maxsize)
+    if isnan(seconds):
+        raise ValueError("timeout is a number of seconds or None, not NaN")
+    return monotonic() + seconds
 
 
 def checked_choice(name: str, value: T, choices: Sequence[T]) -> T:

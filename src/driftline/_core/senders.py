@@ -39,7 +39,7 @@ from weakref import WeakSet, ref
 import anyio
 from anyio.lowlevel import checkpoint
 
-from driftline._core.checks import checked_size
+from driftline._core.checks import checked_deadline, checked_size
 from driftline._core.link import Milestone
 from driftline._core.parking import event_loop_here, running_loop
 
@@ -227,6 +227,9 @@ class Sending(Generic[T]):
     def send_blocking(self, value: T, timeout: float | None = None) -> None:
         """Like `send`, blocking the thread.
 
+        Not for finalizers and signal handlers, which may come in the middle of another call of it
+        in the same thread, and would wait for that: they `publish`.
+
         Args:
             value: the message.
             timeout: seconds to wait at most; None is for ever.
@@ -235,7 +238,7 @@ class Sending(Generic[T]):
             TimeoutError: there was no room in time; nothing was published.
             RuntimeError: it would have to wait in a thread that runs an event loop.
         """
-        deadline = inf if timeout is None else monotonic() + timeout
+        deadline = checked_deadline(timeout)
         sender = self._sender()
         try:
             sender.enter()
@@ -282,8 +285,9 @@ class Sending(Generic[T]):
             )
         if replay is not None and replay.messages > limits.messages - limits.milestones.apart:
             raise ValueError(
-                f"send needs a limit of at least {replay.messages + limits.milestones.apart:g} "
-                f"beside a replay of {replay.messages:g}: give the topic more, or less to replay"
+                f"send needs room beside what is replayed: with a limit of {limits.messages:g}, "
+                f"`replay` may be {limits.messages - limits.milestones.apart:g} at most, and it is "
+                f"{replay.messages:g}"
             )
         return Sender(topic)
 

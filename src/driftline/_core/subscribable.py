@@ -154,7 +154,7 @@ def _place_of(position: Position, topic: Topic[Any]) -> tuple[Hold, int]:
     # It is found if the topic replays it, if a place was parked there or before, or if nothing was
     # published since.
     if position.epoch != topic._epoch:
-        place = topic._places.before(position.seq, position.epoch)
+        place = topic._places.before(position.seq, str(position.epoch))
         if place is not None:
             reached = topic._limits.seek(
                 Hold(place._link), place._seq, lambda _, number: number < position.seq

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 from collections import deque
 from contextlib import suppress
-from math import inf, isnan
 from threading import TIMEOUT_MAX, Lock
 from time import monotonic
 from typing import Any
 from weakref import WeakSet
 
+from driftline._core.checks import checked_deadline
 from driftline._core.parking.base import Parking, Reader, TaskWaiter
 from driftline._core.parking.here import event_loop_here
 
@@ -47,9 +47,7 @@ class ThreadWaiter(TaskWaiter):
                 f"this thread runs {loop}, which could not go on while it is blocked here; "
                 "use `await receive()` or `async for`, or read in another thread"
             )
-        if timeout is not None and isnan(timeout):
-            raise ValueError("timeout is a number of seconds or None, not NaN")
-        deadline = inf if timeout is None else monotonic() + timeout
+        deadline = checked_deadline(timeout)
         reader._reading = True
         try:
             while not reader._has_next():
