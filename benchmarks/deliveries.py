@@ -169,7 +169,11 @@ def per_loop(
                 *settings_of(contenders_on(loop)),
                 *(settings_of([BATCHES]) if mode == "burst" else []),
                 "The publisher is a task on the readers' loop; each reader is one task.",
-                f"{FLOOR}: as many tasks that only `await` the loop's shortest yield.",
+                *(
+                    [f"{FLOOR}: as many tasks that only `await` the loop's shortest yield."]
+                    if ELSEWHERE[mode] != FLOOR
+                    else []
+                ),
                 f"Median and [lowest-highest] of {sizes[0].rounds} interleaved rounds, "
                 f"{sizes[-1].rounds} with {sizes[-1].readers:,} readers.",
             ],

@@ -203,7 +203,7 @@ def tables(track: Track, quick: bool) -> list[Table]:
                 "`on_lag`, set on the subscription, then one `receive_nowait`.",
                 "all of it: until the last message that is not to be kept is freed. "
                 "Numbers of messages are counted afterwards.",
-                f"Median and [lowest-highest] of {rounds} rounds.",
+                "One round." if rounds == 1 else f"Median and [lowest-highest] of {rounds} rounds.",
             ],
             ["loop", "what happens", "largest gap, ms", "largest computed, ms", "all of it, s"],
             rows,

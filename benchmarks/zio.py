@@ -166,7 +166,7 @@ def settings_on(loop: Loop, shapes: list[Shape], rounds: int) -> list[str]:
     )
     return [
         *(
-            f"{shape.name}: {shape.subscribers:,} subscribers, {shape.messages:,} messages, "
+            f"{shape.name}: subscribers {shape.subscribers:,}, messages {shape.messages:,}, "
             f"capacity {shape.capacity:,}; {MEANING[shape.deliver]}."
             for shape in shapes
         ),
