@@ -22,7 +22,7 @@ from anyio.lowlevel import checkpoint
 
 import driftline
 from driftline import PositionLost, Subscription, Topic
-from driftline._core import invariants, senders
+from driftline._core import checks, invariants, senders
 from driftline._core import subscription as subscription_module
 from driftline._core.parking import on_threads
 from proof import interleavings, seeded_trio, shuffled
@@ -51,7 +51,7 @@ class Meeting:
 def _for_ever_has_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
     # The explorer ends waits that have a timeout when nothing else can happen. A reader without
     # one waits for TIMEOUT_MAX, which would hide that nobody woke it.
-    for module in (subscription_module, on_threads):
+    for module in (subscription_module, checks, on_threads):
         monkeypatch.setattr(module, "TIMEOUT_MAX", -1, raising=False)
 
 
@@ -462,7 +462,7 @@ def test_a2_a_wait_that_times_out_while_another_publishes_consumes_nothing(
 
     def make() -> Meeting:
         clock = count()
-        for module in (subscription_module, on_threads):
+        for module in (subscription_module, checks, on_threads):
             monkeypatch.setattr(module, "monotonic", lambda: next(clock), raising=False)
         topic, ledger = start()
         reader = ledger.reader("hasty", topic.subscribe)
@@ -506,7 +506,7 @@ def test_a2_one_that_times_out_while_it_is_called_passes_the_call_on(
 ) -> None:
     def make() -> Meeting:
         clock = count()
-        for module in (subscription_module, on_threads):
+        for module in (subscription_module, checks, on_threads):
             monkeypatch.setattr(module, "monotonic", lambda: next(clock), raising=False)
         topic, ledger = start()
         hasty = ledger.reader("hasty", topic.subscribe)

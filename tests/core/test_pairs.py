@@ -20,6 +20,7 @@ import pytest
 
 import driftline
 from driftline import Subscription, Topic
+from driftline._core import checks
 from driftline._core import subscription as subscription_module
 from driftline._core.invariants import check
 from driftline._core.parking import on_threads
@@ -213,7 +214,7 @@ RELIEF: dict[str, Callable[[Meeting], object]] = {
 @pytest.fixture(autouse=True)
 def _time_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = count(0, 0.01)
-    for module in (subscription_module, on_threads):
+    for module in (subscription_module, checks, on_threads):
         monkeypatch.setattr(module, "monotonic", lambda: next(clock), raising=False)
         # The explorer ends waits that have a timeout when nothing else can happen. A reader without
         # one waits for TIMEOUT_MAX, which would hide that nobody woke it.
