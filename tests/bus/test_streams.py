@@ -23,6 +23,7 @@ from driftline import (
 from driftline._bus import history
 from driftline._bus.topics import BusTopic
 from driftline._core.invariants import check
+from driftline._core.parking import WaitingRoom
 from driftline._core.turn import Turn
 from proof.interruptions import interrupt
 
@@ -384,6 +385,43 @@ def test_n4_a_message_that_another_thread_is_about_to_link_takes_a_place_where_i
     bus._joint.turn.free = True
     assert ready(reader) == [0, 1]
     assert ready(others) == [3, 4]
+
+
+def test_n4_what_has_not_looked_at_the_patterns_may_come_to_any_stream() -> None:
+    bus = Bus(limit=2)
+    reader = bus.subscribe("a.*")
+    topic = BusTopic[int](bus._joint, "b", {})
+    assert topic._reaches(reader.topic)
+    topic.settle()
+    assert not topic._reaches(reader.topic)
+
+
+async def test_k4_readers_of_patterns_are_told_although_that_was_interrupted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Interruption(BaseException):
+        pass
+
+    def wake(room: WaitingRoom) -> None:
+        monkeypatch.undo()
+        raise Interruption
+
+    bus = Bus()
+    subscription = bus.subscribe("*")
+    got: list[Any] = []
+
+    async def read() -> None:
+        got.append(await subscription.receive())
+
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read)
+            await anyio.wait_all_tasks_blocked()
+            monkeypatch.setattr(WaitingRoom, "wake", wake)
+            with pytest.raises(Interruption):
+                bus.publish("a", 1)
+    assert got == [1]
+    assert subscription.lag == 0
 
 
 async def test_n2_senders_of_several_topics_with_a_reader_in_common_are_all_told_of_room(
